@@ -85,11 +85,14 @@ class RoI:
         negative: bool ``(h, w)``, pixels known not to be the thing. Pixels in neither are unknown.
         kind: The prompt it came from. ``mask`` marks all of the thing, ``points`` and ``scribbles`` a part
             of it, ``box`` holds the thing and some of its surroundings (everything outside is negative).
+        notes: What the reader of the prompt took for granted or found odd, one sentence each, to be shown
+            to whoever drew it: a mask that was resized, a box that was turned round, a thing that is tiny.
     """
 
     positive: Bool
     negative: Bool
     kind: RoIKind = "mask"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
