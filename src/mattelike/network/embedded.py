@@ -1,0 +1,74 @@
+"""The embedded model in one piece: encoder, similarity, head. This is what is trained."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mattelike import similarity
+from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.network.encoder import Encoder, EncoderSettings
+from mattelike.network.icon_flex import Answer, IconFlex, IconFlexSettings
+
+# What the published EfficientNet-Lite weights expect of pixels in [0, 1].
+MEAN = (127 / 255,) * 3
+STD = (128 / 255,) * 3
+
+
+class Looked(NamedTuple):
+    """What the encoder saw in a batch of images.
+
+    Attributes:
+        images: ``(b, 3, h, w)``, normalised.
+        tokens: ``(b, m, n, d)``, length one along d, float32.
+        skips: Features for the head, coarsest first.
+    """
+
+    images: Tensor
+    tokens: Tensor
+    skips: tuple[Tensor, ...]
+
+
+class EmbeddedModel(nn.Module):
+    """Encoder and head, with `mattelike.similarity` between them."""
+
+    def __init__(
+        self, encoder: EncoderSettings, *, head_width: int = 160, head_blocks: int = 2,
+        decoder: tuple[int, ...] = (64, 40, 24), backbone: EfficientNetLite | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(encoder, backbone)
+        channels = len(similarity.EVIDENCE) * encoder.heads
+        self.head = IconFlex(
+            IconFlexSettings(self.encoder.skip_channels, channels, head_width, head_blocks, decoder)
+        )
+
+    def look(self, images: Tensor) -> Looked:
+        """Encodes images ``(b, 3, h, w)`` in [0, 1]."""
+        mean = torch.tensor(MEAN, device=images.device)[:, None, None]
+        std = torch.tensor(STD, device=images.device)[:, None, None]
+        seen = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+        tokens, skips = self.encoder(seen)
+        return Looked(seen, similarity.split_heads(tokens.float(), self.encoder.settings.heads), skips)
+
+    def compare(self, target: Tensor, reference: Tensor, weights: Tensor) -> similarity.Evidence:
+        """What references say of targets; see `mattelike.similarity.compare`."""
+        return similarity.compare(
+            target, reference, weights, self.encoder.temperatures(), self.encoder.affinities()
+        )
+
+    def answer(self, looked: Looked, targets: Tensor, evidence: similarity.Evidence) -> Answer:
+        """Reads the evidence for each question.
+
+        Args:
+            looked: What was seen of b images.
+            targets: int ``(p,)``, which of them each question asks about.
+            evidence: What its references say, ``(p, m, n)`` each.
+        """
+        skips = tuple(skip[targets] for skip in looked.skips)
+        height, width = skips[0].shape[-2:]
+        guidance = evidence.stacked().unflatten(-1, (height, width))
+        answer: Answer = self.head(looked.images[targets], skips, guidance)
+        return answer

@@ -1,0 +1,110 @@
+"""The features of the embedded model: a backbone, and on top of it tokens made for matching.
+
+The backbone knows a thousand kinds from ImageNet. Its taps at stride 16 and 32, and the 1280 channels its
+classifier reads (kept at every cell), are brought together at stride 16 and turned into tokens: groups of
+channels ("heads") that are L2-normalised and compared by `mattelike.similarity`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.network.layers import ChannelNorm, Mixer, SelfAttention, upsampled
+
+STRIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Shape of the encoder.
+
+    Attributes:
+        variant: Member of the EfficientNet-Lite family.
+        width: Channels of the stream at stride 16 (and of the first skip).
+        heads: Heads of a token.
+        head_channels: Channels of a head.
+        blocks: Mixers at stride 16.
+        attention: Whether one layer of attention among all cells goes before the last mixer.
+        tuned_from: Index of the first backbone stage that is trained; 7 trains none.
+    """
+
+    variant: str = "lite0"
+    width: int = 192
+    heads: int = 6
+    head_channels: int = 32
+    blocks: int = 3
+    attention: bool = True
+    tuned_from: int = 7
+
+
+class Encoder(nn.Module):
+    """Image to tokens and skips. Module names are the keys of its checkpoints."""
+
+    def __init__(self, settings: EncoderSettings, backbone: EfficientNetLite | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = backbone if backbone is not None else EfficientNetLite(settings.variant)
+        channels = self.backbone.channels
+        width = settings.width
+        sources = {"mid": channels[3], "fine": channels[4], "deep": channels[5], "deeper": channels[6]}
+        sources["semantic"] = 1280
+        self.norms = nn.ModuleDict({name: ChannelNorm(count) for name, count in sources.items()})
+        self.reads = nn.ModuleDict({name: nn.Conv2d(count, width, 1) for name, count in sources.items()})
+        layers: list[nn.Module] = [Mixer(width) for _ in range(settings.blocks)]
+        if settings.attention:
+            layers.insert(len(layers) - 1, SelfAttention(width, heads=4))
+        self.blocks = nn.Sequential(*layers)
+        self.norm = ChannelNorm(width)
+        self.tokens = nn.Conv2d(width, settings.heads * settings.head_channels, 1)
+        # exp of these: sharpness of inter- and intra-similarity, one a head.
+        self.log_temperatures = nn.Parameter(torch.full((settings.heads,), 2.3))
+        self.log_affinities = nn.Parameter(torch.full((settings.heads,), 2.6))
+
+    @property
+    def skip_channels(self) -> tuple[int, ...]:
+        """Channels of the skips, at strides 16, 8, 4, 2."""
+        channels = self.backbone.channels
+        return (self.settings.width, channels[2], channels[1], channels[0])
+
+    def temperatures(self) -> Tensor:
+        """Sharpness of inter-similarity, ``(m,)``, kept between 2 and 60."""
+        return self.log_temperatures.exp().clamp(2, 60)
+
+    def affinities(self) -> Tensor:
+        """Sharpness of intra-similarity, ``(m,)``, kept between 2 and 60."""
+        return self.log_affinities.exp().clamp(2, 60)
+
+    def looked_at(self, images: Tensor) -> list[Tensor]:
+        """Backbone taps; the stages before ``tuned_from`` run without a gradient."""
+        tuned = self.settings.tuned_from
+        with torch.set_grad_enabled(torch.is_grad_enabled() and tuned == 0):
+            x = nn.functional.relu6(self.backbone.stem(images))
+        taps = []
+        for index, stage in enumerate(self.backbone.stages):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= tuned):
+                x = stage(x)
+            taps.append(x)
+        return taps
+
+    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Looks once at each image.
+
+        Args:
+            images: ``(b, 3, h, w)``, RGB as ``(x - 127) / 128``; h and w multiples of 32.
+
+        Returns:
+            Tokens ``(b, m d, h / 16, w / 16)``, not normalised; skips at strides 16, 8, 4 and 2.
+        """
+        taps = self.looked_at(images)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.settings.tuned_from < 7):
+            semantic = self.backbone.semantic(taps[6])
+        seen = {"mid": taps[3], "fine": taps[4], "deep": taps[5], "deeper": taps[6], "semantic": semantic}
+        parts = {name: self.reads[name](self.norms[name](x)) for name, x in seen.items()}
+        low = parts["deep"] + parts["deeper"] + parts["semantic"]
+        x = parts["mid"] + parts["fine"] + upsampled(low, like=taps[4])
+        x = self.norm(self.blocks(x))
+        return self.tokens(x), (x, taps[2], taps[1], taps[0])

@@ -1,0 +1,79 @@
+"""Layers that the encoder and the heads share. All are resolution-free and export to plain ONNX."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelNorm(nn.Module):
+    """LayerNorm over the channels of every cell of a grid ``(b, c, h, w)``."""
+
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`; computed in float32 whatever the precision around it."""
+        wide = x.float()
+        centred = wide - wide.mean(dim=1, keepdim=True)
+        variance = (centred * centred).mean(dim=1, keepdim=True)
+        normal = centred * torch.rsqrt(variance + self.epsilon)
+        return normal * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class Mixer(nn.Module):
+    """A ConvNeXt block (Liu et al. 2022): look around by a depthwise convolution, then think by channel."""
+
+    def __init__(self, channels: int, kernel: int = 5, expansion: int = 2) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.norm = ChannelNorm(channels)
+        self.widen = nn.Conv2d(channels, channels * expansion, 1)
+        self.narrow = nn.Conv2d(channels * expansion, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`."""
+        y: Tensor = self.narrow(F.gelu(self.widen(self.norm(self.around(x))), approximate="tanh"))
+        return x + y
+
+
+class SelfAttention(nn.Module):
+    """Attention among all cells of a grid, with no positions in it: any size in, the same size out."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = ChannelNorm(channels)
+        self.read = nn.Conv2d(channels, channels * 3, 1)
+        self.write = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(b, c, h, w)`` to the same shape."""
+        b, c, h, w = x.shape
+        packed = self.read(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
+        q, k, v = (part.transpose(-1, -2) for part in packed.unbind(dim=1))
+        seen = F.scaled_dot_product_attention(q, k, v)
+        y: Tensor = self.write(seen.transpose(-1, -2).reshape(b, c, h, w))
+        return x + y
+
+
+class ConvNormAct(nn.Module):
+    """Convolution, BatchNorm, ReLU: the paper's fusion step. The norm is folded away at export."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(b, inputs, h, w)`` to ``(b, outputs, h, w)``."""
+        return F.relu(self.norm(self.convolution(x)))
+
+
+def upsampled(x: Tensor, like: Tensor) -> Tensor:
+    """`x` brought to the grid of `like` bilinearly (``align_corners=False``)."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,283 @@
+"""Batches: a few pictures, and many questions about them.
+
+Encoding a picture costs more than asking about it, so every picture of a batch is both reference and
+target: each kind in each picture is a possible reference for every other picture, where the answer is the
+same kind's alpha, or nothing. A batch depends on ``(seed, step)`` alone, so any number of workers gives
+the same sequence and a run resumes exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mattelike.training import synthesis
+from mattelike.training.augment import chance, integer
+from mattelike.training.groups import grouped, related
+from mattelike.training.pack import Pack, Place, chosen
+from mattelike.training.prompts import Marks, marks
+from mattelike.training.synthesis import Library, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSettings:
+    """What a batch is made of.
+
+    Attributes:
+        sides: Picture sides, in pixels (multiples of 32), one drawn a batch.
+        scene_pairs: Pairs of scenes that share kinds.
+        real_pairs: Pairs of real photos (or views) of one kind.
+        questions: Most pairs (reference, target) asked about.
+        absent: Share of the questions whose target lacks the kind.
+        sparse: Share of the questions marked by points, scribbles or a box instead of a mask.
+        renders: Share of the things in scenes that are renders.
+        several: Share of the batches whose questions have two references (the second may be a negative).
+        stride: Pixels per token.
+        seed: Start of all chance.
+        clean: Learn only from what is free of doubt.
+    """
+
+    sides: tuple[int, ...] = (256, 256, 320)
+    scene_pairs: int = 2
+    real_pairs: int = 3
+    questions: int = 20
+    absent: float = 0.18
+    sparse: float = 0.3
+    renders: float = 0.3
+    several: float = 0.25
+    stride: int = 16
+    seed: int = 0
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Pictures and questions.
+
+    Attributes:
+        images: ``(b, 3, s, s)`` in [0, 1].
+        references: int ``(p, r)``, pictures that hold the references of each question.
+        marks: What is marked in each reference, cell by cell.
+        targets: int ``(p,)``, pictures asked about.
+        truth: ``(p, s, s)``, alpha.
+        trusted: ``(p, s, s)`` in {0, 1}.
+        present: ``(p,)`` in {0, 1}.
+        exact: ``(p,)`` in {0, 1}.
+        things: int ``(e,)``, the picture of every thing; for the loss on kinds.
+        weights: ``(e, n)``, coverage of every thing.
+        same: bool ``(e, e)``, things of one kind.
+        unsure: bool ``(e, e)``, things of nearly one kind.
+    """
+
+    images: Tensor
+    references: Tensor
+    marks: Marks
+    targets: Tensor
+    truth: Tensor
+    trusted: Tensor
+    present: Tensor
+    exact: Tensor
+    things: Tensor
+    weights: Tensor
+    same: Tensor
+    unsure: Tensor
+
+
+def library(pack: Pack, clean: bool, split: str = "train") -> Library:
+    """Groups and backgrounds of one split."""
+    places = chosen(pack, split=split, clean=clean)
+    groups = grouped_places([p for p in places if p.item.truth != "none"])
+    backgrounds = [p for p in places if p.item.truth == "none" and p.item.source != "grocery_groups"]
+    return Library(pack, groups, backgrounds)
+
+
+def grouped_places(places: Sequence[Place]) -> dict[str, list[Place]]:
+    """Places by kind."""
+    by_name = {place.item.name: place for place in places}
+    groups = grouped([place.item for place in places])
+    return {kind: [by_name[item.name] for item in items] for kind, items in groups.items()}
+
+
+class Episodes(torch.utils.data.Dataset[Batch]):
+    """The sequence of batches; item i is batch i."""
+
+    def __init__(self, library: Library, settings: EpisodeSettings, steps: int) -> None:
+        self.library = library
+        self.settings = settings
+        self.steps = steps
+        kinds = sorted(library.groups)
+        render = {k: all(p.item.domain == "render" for p in library.groups[k]) for k in kinds}
+        self.photographed = [k for k in kinds if not render[k]]
+        self.rendered = [k for k in kinds if any(p.item.domain == "render" for p in library.groups[k])]
+        # Kinds with several photos teach what one photo cannot: they come up more often.
+        self.rich = [k for k in self.photographed if len(library.groups[k]) > 1]
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Batch number `step`; depends on the seed and on nothing that happened before."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
+        sides = self.settings.sides
+        side = sides[integer(generator, len(sides))]
+        pictures: list[Picture] = []
+        for _ in range(self.settings.scene_pairs):
+            pictures += self.scene_pair(side, generator)
+        for _ in range(self.settings.real_pairs):
+            pictures += self.real_pair(side, generator)
+        return asked(pictures, self.settings, generator)
+
+    def kind(self, generator: torch.Generator, renders: float) -> str:
+        """A kind, by chance."""
+        if chance(generator, renders) and self.rendered:
+            return self.rendered[integer(generator, len(self.rendered))]
+        pool = self.rich if chance(generator, 0.5) else self.photographed
+        return pool[integer(generator, len(pool))]
+
+    def member(self, kind: str, generator: torch.Generator) -> Place:
+        """One item of a kind, by chance."""
+        places = self.library.groups[kind]
+        return places[integer(generator, len(places))]
+
+    def scene_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
+        """Two scenes that share most of their kinds, so that each answers for the other."""
+        count = 2 + integer(generator, 3)
+        kinds: list[str] = []
+        while len(kinds) < count + 2:
+            kind = self.kind(generator, self.settings.renders)
+            if all(kind != other and not related(kind, other) for other in kinds):
+                kinds.append(kind)
+        first, second = kinds[:count], kinds[:count]
+        for shown, other in ((first, kinds[count]), (second, kinds[count + 1])):
+            if count > 1 and chance(generator, 0.6):
+                shown[integer(generator, count)] = other
+            # Two of a kind in one picture: both are the answer.
+            if len(shown) < 4 and chance(generator, 0.15):
+                shown.append(shown[0])
+        return [
+            synthesis.scene(self.library, [self.member(k, generator) for k in shown], side, generator)
+            for shown in (first, second)
+        ]
+
+    def real_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
+        """Two pictures of one kind: different photos where there are any, else two views of one."""
+        kind = self.kind(generator, 0.1)
+        places = self.library.groups[kind]
+        order = torch.randperm(len(places), generator=generator).tolist()
+        pair = [places[order[0]], places[order[-1]]]
+        pictures = []
+        for place in pair:
+            if chance(generator, 0.2):
+                others = [self.member(self.kind(generator, 0.2), generator)] if chance(generator, 0.5) else []
+                others = [o for o in others if o.item.kind != kind and not related(o.item.kind, kind)]
+                pictures.append(synthesis.scene(self.library, [place, *others], side, generator))
+            else:
+                pictures.append(synthesis.view(self.library, place, side, generator))
+        return pictures
+
+
+def asked(pictures: Sequence[Picture], settings: EpisodeSettings, generator: torch.Generator) -> Batch:
+    """Chooses the questions and lays everything out as tensors."""
+    things = [(i, layer) for i, picture in enumerate(pictures) for layer in picture.layers]
+    kinds = [layer.kind for _, layer in things]
+    present, absent = pairs(pictures, kinds, [i for i, _ in things])
+    questions = drawn(present, absent, settings, generator)
+    count = 2 if chance(generator, settings.several) else 1
+    references, marked = [], []
+    for at, (thing, target, shown) in enumerate(questions):
+        sparse = chance(generator, settings.sparse)
+        # A photo may be its own reference: the paper's "Ours*", and how a click becomes a whole thing.
+        if shown and chance(generator, 0.5 if sparse else 0.05):
+            target = things[thing][0]
+            questions[at] = (thing, target, True)
+        chosen_things = [(thing, False)]
+        if count == 2:
+            chosen_things.append(second_reference(thing, target, kinds, things, pictures, generator))
+        references.append([things[t][0] for t, _ in chosen_things])
+        marked.append(
+            [
+                marks(things[t][1].alpha, settings.stride, generator, sparse=sparse, negative=negative)
+                for t, negative in chosen_things
+            ]
+        )
+    truth, trusted, here, exact = answers(pictures, kinds, questions)
+    same = torch.tensor([[a == b for b in kinds] for a in kinds])
+    unsure = torch.tensor([[related(a, b) for b in kinds] for a in kinds])
+    alphas = torch.stack([layer.alpha for _, layer in things])
+    pooled = torch.nn.functional.avg_pool2d(alphas[:, None], settings.stride).flatten(1)
+    return Batch(
+        images=torch.stack([picture.rgb for picture in pictures]),
+        references=torch.tensor(references),
+        marks=Marks.stacked(marked),
+        targets=torch.tensor([target for _, target, _ in questions]),
+        truth=truth,
+        trusted=trusted,
+        present=here,
+        exact=exact,
+        things=torch.tensor([i for i, _ in things]),
+        weights=pooled,
+        same=same,
+        unsure=unsure,
+    )
+
+
+Question = tuple[int, int, bool]
+
+
+def pairs(
+    pictures: Sequence[Picture], kinds: Sequence[str], at: Sequence[int]
+) -> tuple[list[Question], list[Question]]:
+    """Every (thing, target) whose answer is known: where the kind is, and where it surely is not."""
+    present: list[Question] = []
+    absent: list[Question] = []
+    for thing, kind in enumerate(kinds):
+        for target, picture in enumerate(pictures):
+            shown = [layer.kind for layer in picture.layers]
+            if kind in shown:
+                present.append((thing, target, True))
+            elif picture.complete and not any(related(kind, other) for other in shown):
+                absent.append((thing, target, False))
+    return [p for p in present if at[p[0]] != p[1]], absent
+
+
+def drawn(
+    present: list[Question], absent: list[Question], settings: EpisodeSettings, generator: torch.Generator
+) -> list[Question]:
+    """Questions by chance: all that fit, with the wanted share of absent ones."""
+    wanted_absent = min(len(absent), round(settings.questions * settings.absent))
+    wanted = min(len(present), settings.questions - wanted_absent)
+    questions = [present[i] for i in torch.randperm(len(present), generator=generator)[:wanted].tolist()]
+    questions += [absent[i] for i in torch.randperm(len(absent), generator=generator)[:wanted_absent].tolist()]
+    return questions
+
+
+def second_reference(
+    thing: int, target: int, kinds: Sequence[str], things: Sequence[tuple[int, synthesis.Layer]],
+    pictures: Sequence[Picture], generator: torch.Generator,
+) -> tuple[int, bool]:
+    """Another reference of the same kind, or a negative one, or, where there is neither, the same again."""
+    same = [t for t, kind in enumerate(kinds) if kind == kinds[thing] and t != thing and things[t][0] != target]
+    other = [t for t, kind in enumerate(kinds) if kind != kinds[thing] and not related(kind, kinds[thing])]
+    if same and chance(generator, 0.6):
+        return same[integer(generator, len(same))], False
+    if other:
+        return other[integer(generator, len(other))], True
+    return thing, False
+
+
+def answers(
+    pictures: Sequence[Picture], kinds: Sequence[str], questions: Sequence[Question]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Alpha, trust, presence and exactness of every question."""
+    truth, trusted, exact = [], [], []
+    for thing, target, _ in questions:
+        layers = [layer for layer in pictures[target].layers if layer.kind == kinds[thing]]
+        empty = torch.zeros_like(pictures[target].rgb[0])
+        truth.append(layers[0].alpha if layers else empty)
+        trusted.append(layers[0].trusted if layers else empty + 1)
+        exact.append(float(trusted[-1].min() > 0.5))
+    here = torch.tensor([float(q[2]) for q in questions])
+    return torch.stack(truth), torch.stack(trusted), here, torch.tensor(exact)

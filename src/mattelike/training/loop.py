@@ -1,0 +1,275 @@
+"""The training loop: one readable file, exact to resume, the same on a laptop and on a GPU."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.network.embedded import EmbeddedModel
+from mattelike.network.encoder import EncoderSettings
+from mattelike.training import pack as packs
+from mattelike.training.episodes import Batch, Episodes, EpisodeSettings, library
+from mattelike.training.losses import LossWeights, weighted
+from mattelike.training.prompts import Marks
+from mattelike.training.questions import judged
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what a run becomes.
+
+    Attributes:
+        name: Folder of the run.
+        steps: Length of the schedule.
+        learning_rate: Highest rate; the backbone's is `backbone_rate` times that.
+        backbone_rate: Factor for the tuned stages of the backbone.
+        warmup: Steps of linear warm-up.
+        cooldown: Steps at the end over which the rate falls to a hundredth, as a half cosine. Equal to
+            ``steps - warmup`` it is the usual cosine schedule; shorter, the rate is constant before it.
+        weight_decay: AdamW's.
+        clip: Largest norm of the gradient.
+        average: Decay of the moving average of the weights, which is what is evaluated and shipped.
+        precision: ``"bf16"`` or ``"fp32"``.
+        save_every: Steps between checkpoints.
+        workers: Processes that make batches.
+        encoder: Shape of the encoder.
+        head_width: Channels of the head at stride 16.
+        head_blocks: Its rounds of attention.
+        decoder: Its channels at the finer strides.
+        episodes: What batches are made of.
+        losses: What is minimised.
+    """
+
+    name: str = "embedded"
+    steps: int = 20000
+    learning_rate: float = 1e-3
+    backbone_rate: float = 0.1
+    warmup: int = 250
+    cooldown: int = 4000
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    average: float = 0.998
+    precision: str = "bf16"
+    save_every: int = 200
+    workers: int = 1
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    head_width: int = 160
+    head_blocks: int = 2
+    decoder: tuple[int, ...] = (64, 40, 24)
+    episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
+    losses: LossWeights = field(default_factory=LossWeights)
+
+
+def from_table(kind: type[Any], table: Mapping[str, Any], where: str = "recipe") -> Any:
+    """A frozen settings object from a TOML table.
+
+    Raises:
+        ValueError: The table names a setting that does not exist.
+    """
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    default = kind()
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        current = getattr(default, name)
+        if is_dataclass(current):
+            values[name] = from_table(type(current), value, f"{where}.{name}")
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return replace(default, **values)
+
+
+def build(recipe: Recipe, backbone: EfficientNetLite | None = None) -> EmbeddedModel:
+    """The model of a recipe; the same seed gives the same start."""
+    torch.manual_seed(recipe.episodes.seed)
+    model = EmbeddedModel(
+        recipe.encoder, head_width=recipe.head_width, head_blocks=recipe.head_blocks,
+        decoder=recipe.decoder, backbone=backbone,
+    )
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def rate(recipe: Recipe, step: int) -> float:
+    """Factor of the learning rate at a step: up, along, down."""
+    if step < recipe.warmup:
+        return max(1e-6, step / recipe.warmup)
+    left = recipe.steps - step
+    if left >= recipe.cooldown:
+        return 1.0
+    return 0.01 + 0.99 * 0.5 * (1 - math.cos(math.pi * max(0, left) / recipe.cooldown))
+
+
+def optimiser(model: EmbeddedModel, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; no decay on norms, biases and temperatures; a smaller rate on the backbone."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    tuned = {id(p) for stage in model.encoder.backbone.stages[recipe.encoder.tuned_from :] for p in stage.parameters()}
+    if recipe.encoder.tuned_from < 7:
+        tuned |= {id(p) for p in model.encoder.backbone.last.parameters()}
+    backbone = {id(p) for p in model.encoder.backbone.parameters()}
+    for parameter in model.parameters():
+        inside = id(parameter) in backbone
+        if inside and id(parameter) not in tuned:
+            parameter.requires_grad_(False)
+            continue
+        groups.setdefault((inside, parameter.dim() > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": recipe.learning_rate * (recipe.backbone_rate if inside else 1.0),
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+                "scale": recipe.backbone_rate if inside else 1.0,
+            }
+            for (inside, decays), parameters in sorted(groups.items())
+        ],
+        betas=(0.9, 0.99),
+    )
+
+
+class Average:
+    """Moving average of all weights and buffers."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Takes in the weights after a step; early steps count more, so that the start is soon forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            kept = self.state[name]
+            if kept.dtype.is_floating_point:
+                kept.lerp_(value.detach(), 1 - decay)
+            else:
+                kept.copy_(value)
+
+
+def to(batch: Batch, device: torch.device) -> Batch:
+    """The batch on a device."""
+    moved: dict[str, Any] = {}
+    for each in fields(batch):
+        value = getattr(batch, each.name)
+        if isinstance(value, Marks):
+            value = Marks(value.positive.to(device), value.negative.to(device), value.form.to(device))
+        else:
+            value = value.to(device)
+        moved[each.name] = value
+    return Batch(**moved)
+
+
+def only(items: list[Batch]) -> Batch:
+    """Episodes are whole batches already."""
+    return items[0]
+
+
+def batches(episodes: Episodes, first: int, workers: int) -> Iterator[Batch]:
+    """Batches from number `first` on, in order, made by `workers` processes ahead of their use."""
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.Subset(episodes, range(first, len(episodes))),
+        batch_size=1, shuffle=False, num_workers=workers, collate_fn=only,
+        prefetch_factor=4 if workers else None, persistent_workers=False,
+    )
+    return iter(loader)
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes a checkpoint whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(dict(state), partial)
+    partial.replace(path)
+
+
+def train(
+    recipe: Recipe, pack: packs.Pack, folder: Path, *, backbone: EfficientNetLite | None = None,
+    start: Mapping[str, Tensor] | None = None, device: str = "cpu", stop_at: int | None = None,
+) -> EmbeddedModel:
+    """Trains, or goes on with a run, and returns the averaged model.
+
+    Args:
+        recipe: What to do.
+        pack: Pixels to learn from.
+        folder: Where ``last.pt``, ``average.pt`` and ``log.jsonl`` go; a ``last.pt`` in it is resumed.
+        backbone: ImageNet start of the backbone.
+        start: Weights to start from instead (an average of an earlier run).
+        device: Where to compute.
+        stop_at: Stop after this step, to be resumed later.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = torch.device(device)
+    model = build(recipe, backbone)
+    if start is not None:
+        model.load_state_dict(dict(start), strict=True)
+    model = model.to(place)
+    steps = optimiser(model, recipe)
+    average = Average(model, recipe.average)
+    first = resume(folder, model, steps, average)
+    precision = torch.bfloat16 if recipe.precision == "bf16" else None
+    episodes = Episodes(library(pack, recipe.episodes.clean), recipe.episodes, recipe.steps)
+    model.train()
+    last = min(recipe.steps, stop_at or recipe.steps)
+    waiting, began, skipped = 0.0, time.perf_counter(), 0
+    feed = batches(episodes, first, recipe.workers)
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step in range(first, last):
+            asked = time.perf_counter()
+            batch = to(next(feed), place)
+            waiting += time.perf_counter() - asked
+            for group in steps.param_groups:
+                group["lr"] = recipe.learning_rate * group["scale"] * rate(recipe, step)
+            found = judged(model, batch, precision)
+            loss = weighted(found, recipe.losses)
+            steps.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            if not bool(torch.isfinite(norm)):
+                skipped += 1
+                if skipped > 20:
+                    raise RuntimeError(f"step {step}: the gradient was not finite {skipped} times; stopped")
+                continue
+            steps.step()
+            average.update(model, step)
+            row = {name: round(float(value.detach()), 5) for name, value in found.items()}
+            spent = time.perf_counter() - began
+            row |= {"step": step, "loss": round(float(loss.detach()), 5), "norm": round(float(norm), 4)}
+            row |= {"seconds": round(spent, 1), "waiting": round(waiting / spent, 4), "skipped": skipped}
+            log.write(json.dumps(row) + "\n")
+            if (step + 1) % recipe.save_every == 0 or step + 1 == last:
+                log.flush()
+                checkpoint(folder, recipe, model, steps, average, step + 1)
+    model.load_state_dict(average.state)
+    return model.eval()
+
+
+def checkpoint(
+    folder: Path, recipe: Recipe, model: nn.Module, steps: torch.optim.Optimizer, average: Average, step: int
+) -> None:
+    """All that an exact resume needs, and beside it the averaged weights alone."""
+    save(
+        folder / "last.pt",
+        {"step": step, "model": model.state_dict(), "optimiser": steps.state_dict(), "average": average.state},
+    )
+    save(folder / "average.pt", {"step": step, "model": average.state, "recipe": asdict(recipe)})
+
+
+def resume(folder: Path, model: nn.Module, steps: torch.optim.Optimizer, average: Average) -> int:
+    """Takes up a run where its last checkpoint left it; returns the next step."""
+    path = folder / "last.pt"
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    steps.load_state_dict(state["optimiser"])
+    for name, value in state["average"].items():
+        average.state[name].copy_(value)
+    return int(state["step"])

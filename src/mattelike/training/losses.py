@@ -1,0 +1,137 @@
+"""What the embedded network is trained to get right.
+
+Alpha itself (section 4.2 of the paper, with the confident-area rule for hard masks), which cells are the
+kind, how sure it is, whether the kind is there at all, and that the tokens of one kind lie together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mattelike.network.icon_flex import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """How much each term counts; 0 leaves it out."""
+
+    l1: float = 1.0
+    bce: float = 0.5
+    overlap: float = 0.5
+    laplacian: float = 0.5
+    coarse: float = 0.4
+    guidance: float = 0.3
+    presence: float = 0.3
+    uncertainty: float = 0.1
+    kinds: float = 0.1
+
+
+def trusted_mean(values: Tensor, trusted: Tensor) -> Tensor:
+    """Mean over trusted pixels, sample by sample, then over samples; 0 where nothing is trusted."""
+    axes = tuple(range(1, values.dim()))
+    per_sample = (values * trusted).sum(dim=axes) / trusted.sum(dim=axes).clamp(min=1)
+    return per_sample.mean()
+
+
+def overlap(alpha: Tensor, truth: Tensor, trusted: Tensor, present: Tensor) -> Tensor:
+    """One minus soft intersection over union, over the samples that show the kind."""
+    axes = tuple(range(1, alpha.dim()))
+    both = (alpha * truth * trusted).sum(dim=axes)
+    either = ((alpha + truth - alpha * truth) * trusted).sum(dim=axes)
+    misses = 1 - (both + 1) / (either + 1)
+    return (misses * present).sum() / present.sum().clamp(min=1)
+
+
+def laplacian(alpha: Tensor, truth: Tensor, levels: int = 4) -> Tensor:
+    """Difference of the Laplacian pyramids ``(b, h, w)``, per sample ``(b,)``, finer levels weighing less."""
+    x = (alpha - truth)[:, None]
+    total = torch.zeros(alpha.shape[0], device=alpha.device)
+    for level in range(levels):
+        smooth = _binomial(x)
+        smaller = smooth[..., ::2, ::2]
+        # The pyramid is linear, so the difference of two pyramids is the pyramid of the difference.
+        back = F.interpolate(smaller, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        total = total + 2**level * (x - back).abs().mean(dim=(1, 2, 3))
+        x = smaller
+    return total / levels
+
+
+def _binomial(x: Tensor) -> Tensor:
+    """Blur by (1, 4, 6, 4, 1) / 16 both ways; sums of slices beat a convolution of one channel."""
+    h, w = x.shape[-2:]
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    x = (x[..., 0:w] + x[..., 4 : w + 4] + 4 * (x[..., 1 : w + 1] + x[..., 3 : w + 3]) + 6 * x[..., 2 : w + 2]) / 16
+    return (x[..., 0:h, :] + x[..., 4:, :] + 4 * (x[..., 1 : h + 1, :] + x[..., 3 : h + 3, :]) + 6 * x[..., 2 : h + 2, :]) / 16
+
+
+def kinds_together(tokens: Tensor, same: Tensor, unsure: Tensor, sharpness: float = 8.0) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020) on one mean token a thing.
+
+    Args:
+        tokens: ``(e, c)``, length one.
+        same: bool ``(e, e)``, things of one kind; the diagonal is ignored.
+        unsure: bool ``(e, e)``, kinds too near to be pushed apart.
+    """
+    itself = torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
+    logits = (tokens @ tokens.T) * sharpness
+    logits = logits.masked_fill(itself | unsure, -1e4)
+    chosen = same & ~itself
+    counts = chosen.sum(dim=1)
+    if int(counts.sum()) == 0:
+        return tokens.sum() * 0
+    log_share = logits - torch.logsumexp(logits, dim=1, keepdim=True)
+    per_thing = -(log_share * chosen).sum(dim=1) / counts.clamp(min=1)
+    return per_thing[counts > 0].mean()
+
+
+def coverage(alpha: Tensor, stride: int) -> Tensor:
+    """Share of each cell that is foreground: ``(b, h, w)`` to ``(b, h / stride, w / stride)``."""
+    return F.avg_pool2d(alpha[:, None], stride)[:, 0]
+
+
+def terms(
+    answer: Answer, similarity: Tensor, truth: Tensor, trusted: Tensor, present: Tensor, exact: Tensor
+) -> dict[str, Tensor]:
+    """Every term that depends on one batch of pairs.
+
+    Args:
+        answer: What the head said.
+        similarity: ``(p, h / 16, w / 16)``, contrast averaged over heads, in [0, 1].
+        truth: ``(p, h, w)``; zero where the kind is absent.
+        trusted: ``(p, h, w)`` in {0, 1}.
+        present: ``(p,)`` in {0, 1}.
+        exact: ``(p,)`` in {0, 1}: truth is a matte, not a hard mask.
+    """
+    logits = answer.alpha[:, 0].float()
+    alpha = logits.sigmoid()
+    cells = coverage(truth, truth.shape[-1] // answer.coarse.shape[-1])
+    error = (alpha - truth).abs()
+    bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    coarse = F.binary_cross_entropy_with_logits(answer.coarse[:, 0].float(), cells)
+    near = similarity.clamp(1e-4, 1 - 1e-4)
+    guided = F.binary_cross_entropy(near, cells, reduction="none").mean(dim=(1, 2))
+    doubt = F.binary_cross_entropy_with_logits(
+        answer.uncertainty[:, 0].float(), error.detach(), reduction="none"
+    )
+    return {
+        "l1": trusted_mean(error, trusted),
+        "bce": trusted_mean(bce, trusted),
+        "overlap": overlap(alpha, truth, trusted, present),
+        "laplacian": (laplacian(alpha, truth) * exact).sum() / exact.sum().clamp(min=1),
+        "coarse": coarse,
+        "guidance": (guided * present).sum() / present.sum().clamp(min=1),
+        "presence": F.binary_cross_entropy_with_logits(answer.presence.float(), present),
+        "uncertainty": trusted_mean(doubt, trusted),
+    }
+
+
+def weighted(found: dict[str, Tensor], weights: LossWeights) -> Tensor:
+    """The sum of all terms, each times its weight."""
+    total: Tensor = sum(  # type: ignore[assignment]
+        value * getattr(weights, name) for name, value in found.items() if getattr(weights, name)
+    )
+    return total

@@ -1,0 +1,57 @@
+"""From a batch to a loss: every question of it, asked and judged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mattelike import similarity
+from mattelike.network.embedded import EmbeddedModel
+from mattelike.training.episodes import Batch
+from mattelike.training.losses import kinds_together, terms
+from mattelike.training.prompts import BOX, SEEDS, Marks
+
+
+def weighed(model: EmbeddedModel, tokens: Tensor, marks: Marks) -> Tensor:
+    """Foreground weight of every reference cell, sparse marks extended by self-similarity (section 3.6).
+
+    Args:
+        model: Knows its affinities.
+        tokens: ``(p, r, m, n, d)``, tokens of the references.
+        marks: Their marks.
+
+    Returns:
+        ``(p, r, n)`` in [0, 1].
+    """
+    weights = marks.positive.clone()
+    affinities = model.encoder.affinities()
+    for form, extended in ((SEEDS, similarity.seeded), (BOX, None)):
+        at = marks.form == form
+        if not bool(at.any()):
+            continue
+        if extended is not None:
+            weights[at] = extended(tokens[at], marks.positive[at], marks.negative[at], affinities)
+        else:
+            weights[at] = similarity.boxed(tokens[at], marks.positive[at], affinities)
+    return weights
+
+
+def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) -> dict[str, Tensor]:
+    """Every loss term of a batch."""
+    device = batch.images.device.type
+    with torch.autocast(device, dtype=precision, enabled=precision is not None):
+        looked = model.look(batch.images)
+    references = looked.tokens[batch.references]
+    weights = weighed(model, references, batch.marks)
+    evidence = model.compare(
+        looked.tokens[batch.targets],
+        references.transpose(1, 2).flatten(2, 3),
+        weights.flatten(1),
+    )
+    with torch.autocast(device, dtype=precision, enabled=precision is not None):
+        answer = model.answer(looked, batch.targets, evidence)
+    near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
+    found = terms(answer, near, batch.truth, batch.trusted, batch.present, batch.exact)
+    middle = similarity.mean_token(looked.tokens[batch.things], batch.weights).flatten(1)
+    found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
+    return found

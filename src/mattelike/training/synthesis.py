@@ -1,0 +1,260 @@
+"""Training pictures: real photos seen anew, and scenes of several things of different kinds.
+
+A scene holds two to four salient things; which of them is the answer depends on the reference alone, so
+nothing short of matching can solve it. Every picture comes with one alpha for each kind in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mattelike.training import augment
+from mattelike.training.augment import chance, integer, uniform
+from mattelike.training.pack import Pack, Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One kind in one picture.
+
+    Attributes:
+        kind: Which kind.
+        alpha: ``(h, w)`` in [0, 1]; all instances of the kind together.
+        trusted: ``(h, w)`` in {0, 1}: where alpha may be learnt from; 0 along the edges of hard masks.
+    """
+
+    kind: str
+    alpha: Tensor
+    trusted: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One training image ``(3, side, side)`` in [0, 1] and the kinds in it.
+
+    Attributes:
+        rgb: The pixels.
+        layers: The kinds, at least one.
+        complete: Whether everything salient in the picture is among its layers, so that another kind is
+            surely absent.
+        source: Data set of the photo, or ``"scene"``.
+    """
+
+    rgb: Tensor
+    layers: tuple[Layer, ...]
+    complete: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What pictures are made of.
+
+    Attributes:
+        pack: The pixels.
+        groups: Places by kind.
+        backgrounds: Photos to put scenes on.
+    """
+
+    pack: Pack
+    groups: Mapping[str, Sequence[Place]]
+    backgrounds: Sequence[Place]
+
+
+def softened(alpha: Tensor, truth: str) -> Tensor:
+    """A hard mask pulled in by about a pixel and smoothed, for compositing without a rim of background."""
+    if truth == "alpha":
+        return alpha
+    inner = -F.max_pool2d(-alpha[None], 3, 1, 1)[0]
+    return augment.blurred(inner, 0.8)
+
+
+def cut_to_thing(rgba: Tensor, margin: float = 0.04) -> Tensor:
+    """The picture cropped to what its alpha shows, plus a margin."""
+    rows = torch.nonzero(rgba[3].amax(dim=1) > 0.3)
+    columns = torch.nonzero(rgba[3].amax(dim=0) > 0.3)
+    if len(rows) == 0 or len(columns) == 0:
+        return rgba
+    height, width = rgba.shape[-2:]
+    gap = int(margin * max(height, width)) + 1
+    top, bottom = max(0, int(rows[0]) - gap), min(height, int(rows[-1]) + 1 + gap)
+    left, right = max(0, int(columns[0]) - gap), min(width, int(columns[-1]) + 1 + gap)
+    return rgba[:, top:bottom, left:right]
+
+
+def trust(alpha: Tensor, truth: str, radius: int) -> Tensor:
+    """Where alpha may be learnt from: everywhere in mattes, away from the edges of hard masks (spec 5.9)."""
+    if truth == "alpha":
+        return torch.ones_like(alpha)
+    kernel = 2 * radius + 1
+    wide = F.max_pool2d(alpha[None, None], kernel, 1, radius)[0, 0]
+    narrow = -F.max_pool2d(-alpha[None, None], kernel, 1, radius)[0, 0]
+    return ((wide < 0.5) | (narrow > 0.5)).to(alpha.dtype)
+
+
+# --- real photos -------------------------------------------------------------------------------------
+
+
+def view(library: Library, place: Place, side: int, generator: torch.Generator) -> Picture:
+    """A real photo, cropped, turned, relit; at least half of the thing stays in it."""
+    rgba = library.pack.rgba(place)
+    item = place.item
+    if item.domain == "render":
+        return scene(library, [place], side, generator, alone=True)
+    height, width = rgba.shape[-2:]
+    fill = side / max(height, width)
+    for _ in range(6):
+        scale = fill * math.exp(uniform(generator, -0.25, 0.75))
+        angle = uniform(generator, -0.3, 0.3) if chance(generator, 0.4) else 0.0
+        slack_rows, slack_columns = scale * height - side, scale * width - side
+        centre = (
+            side / 2 + uniform(generator, -0.5, 0.5) * abs(slack_rows),
+            side / 2 + uniform(generator, -0.5, 0.5) * abs(slack_columns),
+        )
+        flip, squeeze = chance(generator, 0.5), math.exp(uniform(generator, -0.15, 0.15))
+        seen = augment.warped(
+            rgba, side, scale=scale, angle=angle, centre=centre, flip=flip, squeeze=squeeze,
+            padding="reflection",
+        )
+        inside = augment.warped(
+            torch.ones_like(rgba[:1]), side, scale=scale, angle=angle, centre=centre, flip=flip,
+            squeeze=squeeze,
+        )
+        # Reflection would repeat the thing outside its photo: only what is inside counts, and most must be.
+        kept = float((seen[3] * inside[0]).sum()) / scale**2 / max(1.0, float(rgba[3].sum()))
+        if kept > 0.5:
+            break
+    rgb = augment.relit(seen[:3], generator) if chance(generator, 0.8) else seen[:3]
+    if chance(generator, 0.08):
+        rgb = augment.stylised(rgb, generator)
+    rgb = augment.photographed(rgb, generator)
+    alpha = seen[3].clamp(0, 1)
+    radius = max(2, round(side / 100))
+    layer = Layer(item.kind, alpha, trust(alpha, item.truth, radius))
+    return Picture(rgb, (layer,), item.source not in OPEN_SETS, item.source)
+
+
+# Sets whose photos hold things of other annotated kinds that this item does not name.
+OPEN_SETS = frozenset({"coco_crops", "ccp_clothing", "humans", "hands"})
+
+
+# --- scenes ------------------------------------------------------------------------------------------
+
+
+def backdrop(library: Library, side: int, generator: torch.Generator) -> Tensor:
+    """A background ``(3, side, side)``: a photo, now and then a plain or a graded one."""
+    if chance(generator, 0.12):
+        corners = torch.rand(3, 2, 2, generator=generator) * uniform(generator, 0.0, 0.5)
+        base = torch.rand(3, 1, 1, generator=generator)
+        return F.interpolate(
+            (base + corners).clamp(0, 1)[None], size=(side, side), mode="bilinear", align_corners=True
+        )[0]
+    place = library.backgrounds[integer(generator, len(library.backgrounds))]
+    rgb = library.pack.rgba(place)[:3]
+    scale = side / min(rgb.shape[-2:]) * math.exp(uniform(generator, 0.0, 0.7))
+    slack = [max(0.0, size * scale - side) / 2 for size in rgb.shape[-2:]]
+    centre = tuple(side / 2 + uniform(generator, -1, 1) * gap for gap in slack)
+    seen = augment.warped(
+        rgb, side, scale=scale, angle=0.0, centre=(centre[0], centre[1]), flip=chance(generator, 0.5),
+        padding="reflection",
+    )
+    if chance(generator, 0.3):
+        seen = augment.blurred(seen, uniform(generator, 0.5, 4.0))
+    return augment.relit(seen, generator)
+
+
+def positions(count: int, side: int, generator: torch.Generator) -> list[tuple[float, float, float]]:
+    """Centre (row, column) and size for each of `count` things: on a loose grid, or anywhere."""
+    if count == 1:
+        size = side * uniform(generator, 0.35, 0.98)
+        spread = (side - size) / 2 + 0.08 * side
+        return [(side / 2 + uniform(generator, -1, 1) * spread, side / 2 + uniform(generator, -1, 1) * spread, size)]
+    if chance(generator, 0.6):
+        cells = [(r, c) for r in (0.27, 0.73) for c in (0.27, 0.73)]
+        order = torch.randperm(4, generator=generator).tolist()
+        return [
+            (
+                side * (cells[i][0] + uniform(generator, -0.06, 0.06)),
+                side * (cells[i][1] + uniform(generator, -0.06, 0.06)),
+                side * uniform(generator, 0.3, 0.52),
+            )
+            for i in order[:count]
+        ]
+    return [
+        (
+            side * uniform(generator, 0.12, 0.88),
+            side * uniform(generator, 0.12, 0.88),
+            side * uniform(generator, 0.2, 0.65),
+        )
+        for _ in range(count)
+    ]
+
+
+def scene(
+    library: Library, places: Sequence[Place], side: int, generator: torch.Generator, *, alone: bool = False
+) -> Picture:
+    """Things cut out of their photos and put together on another background.
+
+    Later things lie in front of earlier ones; the alpha of a covered thing is what stays visible.
+
+    Args:
+        library: Where pixels come from.
+        places: The things, one each; the same kind may come twice.
+        side: Side of the picture.
+        generator: Source of chance.
+        alone: A single thing, placed large.
+    """
+    rgb = backdrop(library, side, generator)
+    spots = positions(1 if alone else len(places), side, generator)
+    alphas: list[Tensor] = []
+    for place, (row, column, size) in zip(places, spots, strict=True):
+        thing = cut_to_thing(library.pack.rgba(place))
+        thing = torch.cat([thing[:3], softened(thing[3:], place.item.truth)])
+        scale = size / max(thing.shape[-2:])
+        placed = augment.warped(
+            thing, side, scale=scale, angle=uniform(generator, -0.4, 0.4), centre=(row, column),
+            flip=chance(generator, 0.5), squeeze=math.exp(uniform(generator, -0.15, 0.15)),
+        )
+        colour, alpha = placed[:3], placed[3]
+        if chance(generator, 0.8):
+            colour = augment.relit(colour.clamp(0, 1), generator)
+        if chance(generator, 0.06):
+            colour = augment.stylised(colour, generator)
+        if chance(generator, 0.3):
+            rgb = shadowed(rgb, alpha, generator)
+        rgb = colour * alpha + rgb * (1 - alpha)
+        alphas = [other * (1 - alpha) for other in alphas] + [alpha]
+    return Picture(
+        augment.photographed(rgb.clamp(0, 1), generator), merged(places, alphas), True, "scene"
+    )
+
+
+def shadowed(rgb: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
+    """The background with the soft shadow of a thing about to be put on it."""
+    side = alpha.shape[-1]
+    shift = (int(side * uniform(generator, 0, 0.06)), int(side * uniform(generator, -0.06, 0.06)))
+    dark = torch.roll(alpha, shift, dims=(0, 1))
+    dark = augment.blurred(dark[None], side * uniform(generator, 0.01, 0.03))
+    return rgb * (1 - uniform(generator, 0.2, 0.6) * dark)
+
+
+def merged(places: Sequence[Place], alphas: Sequence[Tensor]) -> tuple[Layer, ...]:
+    """One layer a kind: instances of one kind are one answer (paper 5.1). Almost covered kinds vanish."""
+    by_kind: dict[str, Tensor] = {}
+    for place, alpha in zip(places, alphas, strict=True):
+        kind = place.item.kind
+        by_kind[kind] = (by_kind[kind] + alpha).clamp(max=1) if kind in by_kind else alpha
+    layers = [
+        Layer(kind, alpha, torch.ones_like(alpha))
+        for kind, alpha in by_kind.items()
+        if float(alpha.sum()) > 0.004 * alpha.numel()
+    ]
+    return tuple(layers)
+
+
