@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mattelike import similarity
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.encoder import Encoder, EncoderSettings
-from mattelike.network.icon_flex import Answer, IconFlex, IconFlexSettings
+from mattelike.network.icon_flex import Answer, IconFlex, IconFlexSettings, Window
 
 # What the published EfficientNet-Lite weights expect of pixels in [0, 1].
 MEAN = (127 / 255,) * 3
@@ -59,16 +59,24 @@ class EmbeddedModel(nn.Module):
             target, reference, weights, self.encoder.temperatures(), self.encoder.affinities()
         )
 
-    def answer(self, looked: Looked, targets: Tensor, evidence: similarity.Evidence) -> Answer:
+    def answer(
+        self, looked: Looked, targets: Tensor, evidence: similarity.Evidence, window: Window | None = None
+    ) -> Answer:
         """Reads the evidence for each question.
 
         Args:
             looked: What was seen of b images.
             targets: int ``(p,)``, which of them each question asks about.
             evidence: What its references say, ``(p, m, n)`` each.
+            window: Part of the picture to decode; all of it by default.
         """
-        skips = tuple(skip[targets] for skip in looked.skips)
-        height, width = skips[0].shape[-2:]
+        coarsest, *finer = looked.skips
+        height, width = coarsest.shape[-2:]
+        images = looked.images
+        if window is not None:
+            finer = [window.of(skip, skip.shape[-1] // width) for skip in finer]
+            images = window.of(images, images.shape[-1] // width)
+        skips = (coarsest[targets], *(skip[targets] for skip in finer))
         guidance = evidence.stacked().unflatten(-1, (height, width))
-        answer: Answer = self.head(looked.images[targets], skips, guidance)
+        answer: Answer = self.head(images[targets], skips, guidance, window)
         return answer

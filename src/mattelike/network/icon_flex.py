@@ -35,6 +35,20 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A square part of a grid: its first row and column, and its side, in cells."""
+
+    row: int
+    column: int
+    cells: int
+
+    def of(self, x: Tensor, scale: int) -> Tensor:
+        """The part of ``(..., h, w)`` on a grid `scale` times as fine."""
+        top, left, side = self.row * scale, self.column * scale, self.cells * scale
+        return x[..., top : top + side, left : left + side]
+
+
+@dataclass(frozen=True, slots=True)
 class IconFlexSettings:
     """Shape of the head.
 
@@ -90,18 +104,25 @@ class IconFlex(nn.Module):
         chosen = (flat * torch.softmax(scores.float(), dim=-1)).sum(dim=-1)
         return torch.cat([chosen, flat.mean(dim=-1)], dim=1)
 
-    def forward(self, images: Tensor, skips: tuple[Tensor, ...], guidance: Tensor) -> Answer:
+    def forward(
+        self, images: Tensor, skips: tuple[Tensor, ...], guidance: Tensor, window: Window | None = None
+    ) -> Answer:
         """Reads a batch of (target, context) pairs.
 
         Args:
-            images: ``(b, 3, h, w)``, as the encoder saw them.
-            skips: Features ``(b, c_i, h_i, w_i)``, coarsest first, the last at stride 2.
+            images: ``(b, 3, h, w)``, as the encoder saw them; with a window, only what lies in it.
+            skips: Features ``(b, c_i, h_i, w_i)``, coarsest first, the last at stride 2; with a window,
+                all but the coarsest hold only what lies in it.
             guidance: ``(b, g, h / s, w / s)`` at the coarsest stride s.
+            window: Part of the coarsest grid to decode alpha in; all of it by default. Training decodes
+                a part: fine detail is learnt as well from a part, and costs most.
         """
         x = self.read_features(skips[0]) + self.read_guidance(guidance)
         x = self.norm(self.rounds(x))
         coarse = self.coarse(x)
         presence = self.presence(self.pooled(x, coarse))[:, 0]
+        if window is not None:
+            x = window.of(x, 1)
         finer = [*skips[1:-1], torch.cat([skips[-1], F.pixel_unshuffle(images, 2)], dim=1)]
         for skip, merge in zip(finer, self.merges, strict=True):
             x = merge(torch.cat([skip, upsampled(x, like=skip)], dim=1))

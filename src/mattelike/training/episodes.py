@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mattelike.network.icon_flex import Window
 from mattelike.training import synthesis
 from mattelike.training.augment import chance, integer
 from mattelike.training.groups import grouped, related
@@ -35,6 +36,7 @@ class EpisodeSettings:
         sparse: Share of the questions marked by points, scribbles or a box instead of a mask.
         renders: Share of the things in scenes that are renders.
         several: Share of the batches whose questions have two references (the second may be a negative).
+        window: Share of a picture's side within which alpha is decoded.
         stride: Pixels per token.
         seed: Start of all chance.
         clean: Learn only from what is free of doubt.
@@ -48,6 +50,7 @@ class EpisodeSettings:
     sparse: float = 0.3
     renders: float = 0.3
     several: float = 0.25
+    window: float = 0.6
     stride: int = 16
     seed: int = 0
     clean: bool = False
@@ -70,6 +73,8 @@ class Batch:
         weights: ``(e, n)``, coverage of every thing.
         same: bool ``(e, e)``, things of one kind.
         unsure: bool ``(e, e)``, things of nearly one kind.
+        window: Part of the pictures in which alpha is decoded and judged.
+        stride: Pixels per cell.
     """
 
     images: Tensor
@@ -84,6 +89,8 @@ class Batch:
     weights: Tensor
     same: Tensor
     unsure: Tensor
+    window: Window
+    stride: int
 
 
 def library(pack: Pack, clean: bool, split: str = "train") -> Library:
@@ -221,7 +228,16 @@ def asked(pictures: Sequence[Picture], settings: EpisodeSettings, generator: tor
         weights=pooled,
         same=same,
         unsure=unsure,
+        window=decoded(pooled.shape[1], settings, generator),
+        stride=settings.stride,
     )
+
+
+def decoded(cells: int, settings: EpisodeSettings, generator: torch.Generator) -> Window:
+    """The part of the pictures to decode."""
+    grid = round(cells**0.5)
+    side = max(2, round(grid * settings.window))
+    return Window(integer(generator, grid - side + 1), integer(generator, grid - side + 1), side)
 
 
 Question = tuple[int, int, bool]

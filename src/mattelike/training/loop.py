@@ -162,7 +162,7 @@ def to(batch: Batch, device: torch.device) -> Batch:
         value = getattr(batch, each.name)
         if isinstance(value, Marks):
             value = Marks(value.positive.to(device), value.negative.to(device), value.form.to(device))
-        else:
+        elif isinstance(value, Tensor):
             value = value.to(device)
         moved[each.name] = value
     return Batch(**moved)

@@ -94,21 +94,27 @@ def coverage(alpha: Tensor, stride: int) -> Tensor:
 
 
 def terms(
-    answer: Answer, similarity: Tensor, truth: Tensor, trusted: Tensor, present: Tensor, exact: Tensor
+    answer: Answer,
+    similarity: Tensor,
+    cells: Tensor,
+    truth: Tensor,
+    trusted: Tensor,
+    present: Tensor,
+    exact: Tensor,
 ) -> dict[str, Tensor]:
     """Every term that depends on one batch of pairs.
 
     Args:
         answer: What the head said.
         similarity: ``(p, h / 16, w / 16)``, contrast averaged over heads, in [0, 1].
-        truth: ``(p, h, w)``; zero where the kind is absent.
-        trusted: ``(p, h, w)`` in {0, 1}.
+        cells: ``(p, h / 16, w / 16)``, share of every cell that is the kind.
+        truth: ``(p, h', w')``, alpha in the decoded window; zero where the kind is absent.
+        trusted: ``(p, h', w')`` in {0, 1}.
         present: ``(p,)`` in {0, 1}.
         exact: ``(p,)`` in {0, 1}: truth is a matte, not a hard mask.
     """
     logits = answer.alpha[:, 0].float()
     alpha = logits.sigmoid()
-    cells = coverage(truth, truth.shape[-1] // answer.coarse.shape[-1])
     error = (alpha - truth).abs()
     bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     coarse = F.binary_cross_entropy_with_logits(answer.coarse[:, 0].float(), cells)

@@ -8,7 +8,7 @@ from torch import Tensor
 from mattelike import similarity
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.training.episodes import Batch
-from mattelike.training.losses import kinds_together, terms
+from mattelike.training.losses import coverage, kinds_together, terms
 from mattelike.training.prompts import BOX, SEEDS, Marks
 
 
@@ -49,9 +49,11 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
         weights.flatten(1),
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
-        answer = model.answer(looked, batch.targets, evidence)
+        answer = model.answer(looked, batch.targets, evidence, batch.window)
+    covered = coverage(batch.truth, batch.stride)
+    truth, trusted = (batch.window.of(x, batch.stride) for x in (batch.truth, batch.trusted))
     near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
-    found = terms(answer, near, batch.truth, batch.trusted, batch.present, batch.exact)
+    found = terms(answer, near, covered, truth, trusted, batch.present, batch.exact)
     middle = similarity.mean_token(looked.tokens[batch.things], batch.weights).flatten(1)
     found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
     return found

@@ -1,0 +1,70 @@
+"""The steps shared by every model that matches its tokens contrastively: weigh, remember, guide."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mattelike import similarity
+from mattelike.contexts import Context, float_tokens
+from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
+
+
+def weigh(
+    card: ModelCard, features: Features, positive: Float32, negative: Float32, kind: RoIKind
+) -> Float32:
+    """From marks to a foreground weight for every cell of a reference.
+
+    A mask says it all. Points and scribbles grow to what resembles them, a box shrinks to the thing in it
+    (section 3.6). A thing with marks of a size below a cell keeps its best cell.
+
+    Args:
+        card: Heads and sharpness of the matching.
+        features: Of the reference, batch of one.
+        positive: float32 ``(h, w)`` in [0, 1].
+        negative: float32 ``(h, w)`` in [0, 1].
+        kind: Form of the mark.
+    """
+    if kind == "mask":
+        return positive
+    tokens = similarity.split_heads(features.tokens[0], card.heads)
+    if kind == "box":
+        weights = similarity.boxed(tokens, positive.reshape(-1), card.affinities)
+    else:
+        weights = similarity.seeded(tokens, positive.reshape(-1), negative.reshape(-1), card.affinities)
+    return np.asarray(weights, np.float32).reshape(positive.shape)
+
+
+def remember(features: Features, weights: Float32) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """Tokens and weights of one reference as a context stores them, in float16.
+
+    Every token is scaled to a largest entry of 1 first: only its direction counts, and float16 has room
+    for that whatever the backbone's range.
+    """
+    tokens = features.tokens[0]
+    flat = tokens.reshape(tokens.shape[0], -1).T
+    scaled = flat / np.maximum(np.abs(flat).max(axis=1, keepdims=True), 1e-12)
+    return scaled.astype(np.float16), weights.reshape(-1).astype(np.float16)
+
+
+def guide(card: ModelCard, features: Features, context: Context) -> Guidance:
+    """Section 3.4 for one target: what all references together say of every cell.
+
+    Args:
+        card: Heads and sharpness of the matching.
+        features: Of the target, batch of one.
+        context: Of the same model.
+    """
+    height, width = features.tokens.shape[-2:]
+    tokens, weights = float_tokens(context)
+    target = similarity.split_heads(features.tokens[0], card.heads)
+    reference = similarity.split_heads(np.ascontiguousarray(tokens.T)[:, None, :], card.heads)
+    evidence = similarity.compare(target, reference, weights, card.temperatures, card.affinities)
+    maps = evidence.stacked().reshape(-1, height, width).astype(np.float32)
+    return Guidance(
+        maps=maps,
+        names=similarity.channel_names(card.heads),
+        similarity=evidence.contrast.mean(axis=0).reshape(height, width).astype(np.float32),
+        propagated=evidence.propagated.mean(axis=0).reshape(height, width).astype(np.float32),
+        presence=float(np.clip(similarity.presence_score(evidence), 0, 1)),
+    )
