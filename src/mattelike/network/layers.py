@@ -18,11 +18,9 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as `x`; computed in float32 whatever the precision around it."""
-        wide = x.float()
-        centred = wide - wide.mean(dim=1, keepdim=True)
-        variance = (centred * centred).mean(dim=1, keepdim=True)
-        normal = centred * torch.rsqrt(variance + self.epsilon)
-        return normal * self.weight[:, None, None] + self.bias[:, None, None]
+        last = x.permute(0, 2, 3, 1).float()
+        normal = F.layer_norm(last, (last.shape[-1],), self.weight, self.bias, self.epsilon)
+        return normal.permute(0, 3, 1, 2)
 
 
 class Mixer(nn.Module):

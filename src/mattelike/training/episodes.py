@@ -50,7 +50,7 @@ class EpisodeSettings:
     sparse: float = 0.3
     renders: float = 0.3
     several: float = 0.25
-    window: float = 0.6
+    window: float = 0.5
     stride: int = 16
     seed: int = 0
     clean: bool = False

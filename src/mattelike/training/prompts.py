@@ -59,7 +59,9 @@ def marks(
         return nothing, nothing + 1, MASK
     if not sparse:
         loose = F.avg_pool2d(jittered(alpha, generator)[None, None], stride)[0, 0].flatten()
-        return loose, 1 - loose, MASK
+        # A thing thinner than a cell covers no cell by half: its best cells stand for it all the same.
+        scale = 1.0 if float(loose.max()) >= 0.5 else 0.5 / max(1e-3, float(loose.max()))
+        return (loose * scale).clamp(max=1), 1 - loose, MASK
     if chance(generator, 0.25):
         inside = box(cells, generator).flatten()
         return inside, 1 - inside, BOX

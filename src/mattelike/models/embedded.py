@@ -1,0 +1,145 @@
+"""The models in the wheel: ``embedded`` (trained here) and ``imagenet`` (nothing trained), on onnxruntime.
+
+Each is a folder with ``features.onnx``, a ``head.onnx`` where the head is learned, and ``card.json``.
+The graphs are written by `mattelike.training.export` and never edited.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattelike.contexts import Context
+from mattelike.errors import ModelDamagedError, ModelNotFoundError
+from mattelike.models import Coarse, Role, contrastive
+from mattelike.models.free import free_alpha
+from mattelike.models.runtime import device_in_use, file_hash, session
+from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
+
+# The backbone halves five times.
+MULTIPLE = 32
+
+
+def weights_folder(name: str) -> Path:
+    """Where the wheel keeps a model's files."""
+    return Path(str(files("mattelike.models").joinpath("weights", name)))
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a model's folder.
+
+    Raises:
+        ModelNotFoundError: No card there.
+        ModelDamagedError: Not a card.
+    """
+    path = folder / "card.json"
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        known = set(ModelCard.__slots__)
+        values = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in table.items()
+            if key in known
+        }
+        return ModelCard(**values)
+    except OSError as error:
+        raise ModelNotFoundError(f"{path}: the model's card is missing; reinstall mattelike") from error
+    except (ValueError, TypeError) as error:
+        raise ModelDamagedError(f"{path}: not a model card ({error}); reinstall mattelike") from error
+
+
+def graphs(folder: Path) -> tuple[Path, ...]:
+    """The graph files of a model's folder, in the order they are hashed."""
+    return tuple(sorted(folder.glob("*.onnx")))
+
+
+def verify(folder: Path) -> ModelCard:
+    """Compares the files with their card.
+
+    Raises:
+        ModelDamagedError: The hash is not the card's.
+    """
+    card = read_card(folder)
+    found = file_hash(*graphs(folder))
+    if found != card.sha256:
+        raise ModelDamagedError(
+            f"{folder}: the graphs are not those of the card (sha256 {found[:12]}, not {card.sha256[:12]}); "
+            "reinstall mattelike"
+        )
+    return card
+
+
+class OnnxModel:
+    """A model whose learned parts are ONNX graphs; see `mattelike.models.Model`.
+
+    Args:
+        folder: Holds ``features.onnx``, ``card.json`` and, for a learned head, ``head.onnx``.
+        device: As for `mattelike.models.load`.
+        threads: Threads of both graphs.
+    """
+
+    def __init__(self, folder: Path, *, device: str = "auto", threads: int | None = None) -> None:
+        self._card = read_card(folder)
+        self._features = session(folder / "features.onnx", device, threads)
+        head = folder / "head.onnx"
+        self._head = session(head, device, threads) if self._card.head != "free" else None
+
+    @property
+    def card(self) -> ModelCard:
+        """Who it is."""
+        return self._card
+
+    @property
+    def device(self) -> str:
+        """The device in use, read back from onnxruntime."""
+        return device_in_use(self._features)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of what it sees are multiples of this."""
+        return MULTIPLE
+
+    def features(self, images: Float32, role: Role) -> Features:
+        """Looks once at ``(1, 3, h, w)``; reference and target are looked at alike."""
+        tokens, *skips = self._features.run(None, {"images": images})
+        return Features(tokens=tokens, skips=tuple(skips))
+
+    def weigh(self, features: Features, positive: Float32, negative: Float32, kind: RoIKind) -> Float32:
+        """See `mattelike.models.contrastive.weigh`."""
+        return contrastive.weigh(self._card, features, positive, negative, kind)
+
+    def remember(self, features: Features, weights: Float32) -> tuple[Any, Any]:
+        """See `mattelike.models.contrastive.remember`."""
+        return contrastive.remember(features, weights)
+
+    def guide(self, features: Features, context: Context) -> Guidance:
+        """See `mattelike.models.contrastive.guide`."""
+        return contrastive.guide(self._card, features, context)
+
+    def alpha(self, images: Float32, features: Features, guidance: Guidance) -> Coarse:
+        """The learned head, or the training-free one."""
+        if self._head is None:
+            return Coarse(free_alpha(self._seen(images), guidance.similarity, guidance.propagated))
+        feeds = {"images": images, "guidance": guidance.maps[None]}
+        feeds |= {f"skip_{index}": skip for index, skip in enumerate(features.skips)}
+        alpha, uncertainty, presence = self._head.run(["alpha", "uncertainty", "presence"], feeds)
+        return Coarse(alpha[0, 0], uncertainty[0, 0], float(presence[0]))
+
+    def _seen(self, images: Float32) -> Float32:
+        mean, std = (np.asarray(v, np.float32) for v in (self._card.mean, self._card.std))
+        seen: Float32 = images[0].transpose(1, 2, 0) * std + mean
+        return np.clip(seen, 0, 1)
+
+
+def embedded(*, device: str = "auto", threads: int | None = None) -> OnnxModel:
+    """Our own network, trained for in-context matting."""
+    return OnnxModel(weights_folder("embedded"), device=device, threads=threads)
+
+
+def imagenet(*, device: str = "auto", threads: int | None = None) -> OnnxModel:
+    """ImageNet features, contrastive matching, training-free head."""
+    return OnnxModel(weights_folder("imagenet"), device=device, threads=threads)

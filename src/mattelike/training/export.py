@@ -1,0 +1,208 @@
+"""From a trained model to what ships: two ONNX graphs and a card.
+
+The graphs take any size (sides multiples of 32). Weights lie inside the file, in float16, and are widened
+to float32 once when the graph is opened: half the download for differences below what a photo shows.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mattelike.models.runtime import file_hash
+from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.network.embedded import MEAN, STD, EmbeddedModel
+from mattelike.network.layers import ConvNormAct, upsampled
+from mattelike.values import ModelCard
+
+OPSET = 18
+# Tensors smaller than this stay in float32: norms, biases, temperatures.
+SMALLEST_HALF = 512
+
+
+class FeaturesGraph(nn.Module):
+    """The encoder as a graph: images to tokens and skips."""
+
+    def __init__(self, model: EmbeddedModel) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """``(b, 3, h, w)`` to tokens and skips, coarsest first."""
+        tokens, skips = self.encoder(images)
+        return (tokens, *skips)
+
+
+class HeadGraph(nn.Module):
+    """The head as a graph: its logits become probabilities."""
+
+    def __init__(self, model: EmbeddedModel) -> None:
+        super().__init__()
+        self.head = model.head
+
+    def forward(self, images: Tensor, guidance: Tensor, *skips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, guidance and skips to alpha, uncertainty, presence, all in [0, 1]."""
+        answer = self.head(images, skips, guidance)
+        return answer.alpha.sigmoid(), answer.uncertainty.sigmoid(), answer.presence.sigmoid()
+
+
+class ImageNetGraph(nn.Module):
+    """Features with nothing trained here: the classifier's own last stages as tokens.
+
+    The taps at stride 16 and 32 are each brought to length one at every cell, so that each has its say,
+    and put side by side.
+    """
+
+    def __init__(self, backbone: EfficientNetLite, stages: Sequence[int], scales: Sequence[float]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.stages = tuple(stages)
+        self.scales = tuple(scales)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(b, 3, h, w)`` to tokens ``(b, c, h / 16, w / 16)``."""
+        taps = self.backbone(images)
+        parts = []
+        for index, scale in zip(self.stages, self.scales, strict=True):
+            x = taps[index]
+            x = x / x.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
+            parts.append(scale * (upsampled(x, like=taps[4]) if index > 4 else x))
+        return torch.cat(parts, dim=1)
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, ConvNormAct):
+            module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
+            module.norm = nn.Identity()
+    return model
+
+
+def write_graph(
+    graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], strides: Mapping[str, int],
+    path: Path,
+) -> None:
+    """Exports one graph with free height and width, and halves its weights.
+
+    Args:
+        graph: In evaluation mode.
+        inputs: Example inputs by name, in the order of ``forward``.
+        outputs: Names of the outputs.
+        strides: For every input, how many pixels one of its cells spans.
+        path: Where to write.
+    """
+    height, width = torch.export.Dim("h", min=2, max=64), torch.export.Dim("w", min=2, max=64)
+    # All sides are multiples of 32, so every grid is a whole number of 32-pixel blocks.
+    shapes = {
+        name: {0: torch.export.Dim.STATIC, 2: 32 // strides[name] * height, 3: 32 // strides[name] * width}
+        for name in inputs
+    }
+    arguments = tuple(inputs.values())
+    names = list(inputs)
+    dynamic: object = tuple(shapes[name] for name in names)
+    if isinstance(graph, HeadGraph):
+        dynamic = (shapes["images"], shapes["guidance"], tuple(shapes[n] for n in names[2:]))
+    program = torch.onnx.export(
+        graph, arguments, input_names=names, output_names=list(outputs), dynamic_shapes=dynamic,
+        dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    halve(proto)
+    onnx.checker.check_model(proto)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(proto, path)
+
+
+def halve(proto: onnx.ModelProto) -> None:
+    """Stores large float32 weights as float16, each widened again by a Cast that runs once at loading."""
+    graph = proto.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALLEST_HALF:
+            continue
+        name = tensor.name
+        half = numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(half, name + ".half"))
+        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend(casts + nodes)
+    # Declared shapes of the widened weights would clash with their new producers.
+    names = {cast.output[0] for cast in casts}
+    kept = [info for info in graph.value_info if info.name not in names]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+
+
+def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
+    """Writes ``features.onnx``, ``head.onnx`` and ``card.json``; returns the card with its hash.
+
+    Args:
+        model: Trained.
+        folder: Where they go.
+        card: What is known of it; shape, sharpness and hash are filled in here.
+    """
+    model = folded(model.float().cpu())  # type: ignore[assignment]
+    model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    settings = model.encoder.settings
+    images = torch.zeros(1, 3, 96, 128)
+    with torch.no_grad():
+        tokens, skips = model.encoder(images)
+    channels = model.head.settings.guidance_channels
+    guidance = torch.zeros(1, channels, *tokens.shape[-2:])
+    names = [f"skip_{i}" for i in range(len(skips))]
+    strides = {"images": 1, "guidance": 16, **{n: 96 // s.shape[-2] for n, s in zip(names, skips, strict=True)}}
+    write_graph(
+        FeaturesGraph(model), {"images": images}, ["tokens", *names], strides, folder / "features.onnx"
+    )
+    write_graph(
+        HeadGraph(model),
+        {"images": images, "guidance": guidance, **dict(zip(names, skips, strict=True))},
+        ["alpha", "uncertainty", "presence"],
+        strides,
+        folder / "head.onnx",
+    )
+    card = replace(
+        card,
+        stride=16,
+        channels=settings.heads * settings.head_channels,
+        heads=settings.heads,
+        temperatures=tuple(round(float(t), 4) for t in model.encoder.temperatures()),
+        affinities=tuple(round(float(t), 4) for t in model.encoder.affinities()),
+        mean=MEAN,
+        std=STD,
+        head="icon-flex",
+    )
+    return write_card(card, folder)
+
+
+def export_imagenet(
+    backbone: EfficientNetLite, folder: Path, card: ModelCard, stages: Sequence[int], scales: Sequence[float]
+) -> ModelCard:
+    """Writes ``features.onnx`` and ``card.json`` of the model with nothing trained."""
+    graph = ImageNetGraph(backbone.eval(), stages, scales)
+    images = torch.zeros(1, 3, 96, 128)
+    write_graph(graph, {"images": images}, ["tokens"], {"images": 1}, folder / "features.onnx")
+    channels = sum(backbone.channels[i] for i in stages)
+    return write_card(replace(card, stride=16, channels=channels, mean=MEAN, std=STD), folder)
+
+
+def write_card(card: ModelCard, folder: Path) -> ModelCard:
+    """Writes ``card.json`` beside the graphs, with their hash."""
+    card = replace(card, sha256=file_hash(*sorted(folder.glob("*.onnx"))))
+    text = json.dumps(asdict(card), indent=1, sort_keys=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+    return card
