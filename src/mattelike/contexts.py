@@ -27,7 +27,7 @@ VERSION = 1
 LARGEST_FILE = 512 * 2**20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """A small picture of one reference.
 
@@ -54,6 +54,7 @@ class Context:
         sha256: Hash of that model's weights.
         thumbnails: One a reference.
         settings: The model's effective settings, as JSON; empty when it has none.
+        notes: What the reader of the marks took for granted; for the person at hand, not saved.
     """
 
     tokens: NDArray[Any]
@@ -63,6 +64,7 @@ class Context:
     sha256: str
     thumbnails: tuple[Thumbnail, ...] = ()
     settings: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def references(self) -> int:
@@ -101,18 +103,24 @@ class Context:
             sha256=self.sha256,
             thumbnails=self.thumbnails + other.thumbnails,
             settings=self.settings,
+            notes=self.notes + other.notes,
         )
 
     def negated(self) -> Context:
-        """The same references as examples of what is not meant: every weight 0."""
+        """The same marks as examples of what is not meant.
+
+        Only what was marked is kept, with weight 0: the rest of such a photo may well show what is meant.
+        """
+        marked = self.weights >= min(0.5, float(self.weights.max()))
         return Context(
-            tokens=self.tokens,
-            weights=np.zeros_like(self.weights),
-            reference=self.reference,
+            tokens=self.tokens[marked],
+            weights=np.zeros_like(self.weights[marked]),
+            reference=self.reference[marked],
             model=self.model,
             sha256=self.sha256,
             thumbnails=tuple(Thumbnail(t.jpeg, t.name, True) for t in self.thumbnails),
             settings=self.settings,
+            notes=self.notes,
         )
 
     def to_bytes(self) -> bytes:

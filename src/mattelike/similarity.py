@@ -302,12 +302,13 @@ def seeded(tokens: Array, positive: Array, negative: Array, affinities: Array) -
     known = xp.max(negative, axis=-1, keepdims=True) > 0
     unlike = xp.astype(likeness <= middle, tokens.dtype) * (1 - positive)
     against = xp.where(known, negative, unlike)
-    # Log-weights put the two sets into one softmax; cells in neither take no part in it.
-    share = positive + against
-    logits = xp.log(share + 1e-6)[..., None, None, :]
+    # One softmax over both sets, each with the same say however few cells it has; the rest take no part.
+    for_it = positive / (xp.sum(positive, axis=-1, keepdims=True) + 1e-6)
+    prior = for_it + against / (xp.sum(against, axis=-1, keepdims=True) + 1e-6)
     cosine = tokens @ _transposed(tokens)
-    attention = softmax(cosine * per_head(affinities, cosine) + logits)
-    weights = xp.mean((attention @ (positive / (share + 1e-6))[..., None, :, None])[..., 0], axis=-2)
+    attention = softmax(cosine * per_head(affinities, cosine) + xp.log(prior + 1e-9)[..., None, None, :])
+    share = for_it / (prior + 1e-9)
+    weights = xp.mean((attention @ share[..., None, :, None])[..., 0], axis=-2)
     weights = xp.where(positive >= 0.5, xp.ones_like(weights), weights)
     return xp.where(negative >= 0.5, xp.zeros_like(weights), weights)
 

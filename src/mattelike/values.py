@@ -110,6 +110,11 @@ class ModelCard:
         target_side: Longest side, in pixels, at which targets are looked at.
         mean: Per-channel mean subtracted from RGB in [0, 1].
         std: Per-channel divisor after that.
+        pooling: How a mask is brought to the grid of tokens (`mattelike.tokens.pool`).
+        grows: Whether points, scribbles and boxes become a whole thing by asking the model about the
+            reference itself, before targets are looked at.
+        absent_below: Presence below which the kind counts as absent.
+        present_from: Presence from which it counts as present; between the two nobody is sure.
         head: Name of the head that turns guidance into alpha: ``"icon-flex"``, ``"free"``, ``"icon-768"``...
         licence: Licence of the weights.
         source: Where the weights come from.
@@ -127,6 +132,10 @@ class ModelCard:
     target_side: int = 512
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    pooling: Literal["auto", "min", "max", "average"] = "average"
+    grows: bool = False
+    absent_below: float = 0.25
+    present_from: float = 0.6
     head: str = "free"
     licence: str = ""
     source: str = ""

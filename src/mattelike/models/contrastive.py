@@ -26,7 +26,9 @@ def weigh(
         kind: Form of the mark.
     """
     if kind == "mask":
-        return positive
+        # A thing thinner than a cell covers no cell by half: its best cells stand for it all the same.
+        most = float(positive.max())
+        return positive if most >= 0.5 or most == 0 else positive * np.float32(0.5 / most)
     tokens = similarity.split_heads(features.tokens[0], card.heads)
     if kind == "box":
         weights = similarity.boxed(tokens, positive.reshape(-1), card.affinities)

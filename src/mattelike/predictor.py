@@ -1,0 +1,291 @@
+"""The two verbs: ``encode`` looks once at the marked photos, ``matte`` answers for any other photo."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mattelike import framing, models, photos, prompts, resampling, tokens
+from mattelike.contexts import Context, Thumbnail, joined
+from mattelike.errors import PromptError, UsageError
+from mattelike.framing import Frame
+from mattelike.mattes import Matte, status_of
+from mattelike.models import Coarse, Model, Role
+from mattelike.prompts import Prompt
+from mattelike.refinement import refine as refined
+from mattelike.values import Features, Float32, Guidance, ModelCard, Photo, RoI
+
+PhotoLike: TypeAlias = Any  # path, bytes, numpy array, PIL.Image or Photo: `mattelike.photos.read` decides
+Reference: TypeAlias = tuple[PhotoLike, Prompt]
+
+# Longest side of the picture a context keeps of each reference.
+THUMBNAIL_SIDE = 256
+
+
+def load(
+    model: str = "embedded", *, device: str = "auto", threads: int | None = None, **options: object
+) -> Predictor:
+    """Loads a model and returns what works with it.
+
+    Args:
+        model: Its name: ``"embedded"`` (in the wheel), ``"imagenet"``, ``"dino"``, ``"sd21"``...
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"coreml"``, ``"mps"``.
+        threads: Threads it may use; all the machine allows by default.
+        options: The model's own, such as ``source=`` for a folder or hub id.
+
+    Raises:
+        ModelNotFoundError: No such model, or an option it does not take.
+        MissingExtraError: The model needs an extra that is not installed.
+        DeviceError: The device asked for is not there.
+    """
+    return Predictor(models.load(model, device=device, threads=threads, **options))
+
+
+class Predictor:
+    """A model, and the way from photos to mattes with it. It holds nothing about any photo."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def card(self) -> ModelCard:
+        """Who the model is."""
+        return self.model.card
+
+    @property
+    def device(self) -> str:
+        """The device in use."""
+        return self.model.device
+
+    # --- encode --------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        reference: PhotoLike | Sequence[Reference],
+        prompt: Prompt | None = None,
+        *,
+        negatives: Sequence[Reference] = (),
+    ) -> Context:
+        """Looks once at the marked photos.
+
+        Args:
+            reference: One photo, with `prompt`; or a sequence of ``(photo, prompt)``.
+            prompt: What is marked on the one photo.
+            negatives: ``(photo, prompt)`` of things that are not meant though they look alike.
+
+        Returns:
+            What to look for, for any number of `matte` calls; small, can be saved.
+
+        Raises:
+            PromptError: A mark that means nothing on its photo, or no reference at all.
+            PhotoError: A photo that cannot be read.
+        """
+        pairs = [(reference, prompt)] if prompt is not None else list(reference)
+        if not pairs:
+            raise PromptError("no reference: mark at least one photo")
+        for pair in (*pairs, *negatives):
+            if not (isinstance(pair, tuple) and len(pair) == 2):
+                raise PromptError("a reference is a photo with its mark: encode(photo, prompt)")
+        seen = [self._encoded(photo, mark) for photo, mark in pairs]
+        return joined(seen + [self._encoded(photo, mark).negated() for photo, mark in negatives])
+
+    def _encoded(self, like: PhotoLike, prompt: Prompt) -> Context:
+        """A context of one reference."""
+        photo = photos.read(like)
+        roi = prompts.resolve(prompt, photo, photos.read)
+        picture = thumbnail(photo, roi)
+        photo, roi = closer(photo, roi)
+        frame = self._frame(photo, self.card.reference_side)
+        images, features = self._look(photo, frame, "reference")
+        weights = self._weights(roi, frame, features, images)
+        inside = self._inside(frame, weights.shape)
+        kept, weight = self.model.remember(features, weights)
+        chosen = inside.reshape(-1) if len(kept) == inside.size else slice(None)
+        return Context(
+            tokens=kept[chosen],
+            weights=weight[chosen],
+            reference=np.zeros(len(kept[chosen]), np.int16),
+            model=self.card.name,
+            sha256=self.card.sha256,
+            thumbnails=(Thumbnail(picture, photo.name),),
+            notes=roi.notes,
+        )
+
+    def _weights(self, roi: RoI, frame: Frame, features: Features, images: Float32) -> Float32:
+        """Foreground weight of every cell of a reference; marks that are not masks are made whole."""
+        grid = (features.tokens.shape[-2], features.tokens.shape[-1])
+        mode = self.card.pooling if roi.kind in ("mask", "box") else "auto"
+        positive, negative = tokens.pool(roi, grid, mode, frame.extent(grid))
+        weights = self.model.weigh(features, positive, negative, roi.kind)
+        if roi.kind == "mask" or not self.card.grows:
+            return weights
+        return self._grown(features, images, weights, positive, negative, roi)
+
+    def _grown(
+        self, features: Features, images: Float32, weights: Float32, positive: Float32, negative: Float32,
+        roi: RoI,
+    ) -> Float32:
+        """The whole of a thing that was marked in part: the model's answer for the reference itself."""
+        kept, weight = self.model.remember(features, weights)
+        itself = Context(kept, weight, np.zeros(len(kept), np.int16), self.card.name, self.card.sha256)
+        coarse = self.model.alpha(images, features, self.model.guide(features, itself))
+        cells = tokens.coverage(coarse.alpha, weights.shape)
+        if roi.kind == "box":
+            cells = cells * positive
+        else:
+            cells = np.maximum(cells, positive)
+        cells = np.where(negative >= 0.5, np.float32(0), cells) if roi.kind != "box" else cells
+        # An answer that lost the thing is no answer: what was marked still stands.
+        return cells if float(cells.max()) >= 0.5 else weights
+
+    # --- matte ---------------------------------------------------------------------------------------
+
+    def matte(self, photo: PhotoLike, context: Context, *, refine: bool = True) -> Matte:
+        """Alpha of the marked kind in one photo.
+
+        Args:
+            photo: Path, bytes, numpy array (uint8, uint16 or float in [0, 1]; RGB or RGBA), PIL.Image or
+                `Photo`. An alpha it already has is multiplied into the result.
+            context: From `encode` or `Context.load`, of the same model.
+            refine: Bring the edges to the photo's own resolution; False only enlarges the model's answer.
+
+        Raises:
+            ContextError: The context belongs to another model.
+            PhotoError: The photo cannot be read.
+        """
+        context.check(self.card)
+        photo = photos.read(photo)
+        frame = self._frame(photo, self.card.target_side)
+        images, features = self._look(photo, frame, "target")
+        guidance = self.model.guide(features, context)
+        coarse = self.model.alpha(images, features, guidance)
+        return self._finished(photo, frame, guidance, coarse, refine)
+
+    def _finished(
+        self, photo: Photo, frame: Frame, guidance: Guidance, coarse: Coarse, refine: bool
+    ) -> Matte:
+        """From what the model saw to the photo's own size."""
+        height, width = frame.content
+        notes = photo.notes
+        if refine:
+            doubt = None if coarse.uncertainty is None else coarse.uncertainty[:height, :width]
+            answer = refined(photo.pixels, coarse.alpha[:height, :width], uncertainty=doubt)
+            alpha = answer.alpha
+            notes += (answer.reason,) if answer.reason else ()
+        else:
+            alpha = np.clip(framing.undo(coarse.alpha, frame), 0, 1)
+        if photo.alpha is not None:
+            alpha = alpha * (photo.alpha / np.float32(np.iinfo(photo.alpha.dtype).max))
+        presence = guidance.presence if coarse.presence is None else coarse.presence
+        return Matte(
+            photo=photo,
+            alpha=alpha,
+            presence=presence,
+            status=status_of(presence, self.card.absent_below, self.card.present_from),
+            guidance=guidance,
+            uncertainty=None if coarse.uncertainty is None else framing.undo(coarse.uncertainty, frame),
+            notes=notes,
+        )
+
+    def mattes(
+        self, photos: Iterable[PhotoLike], context: Context, *, workers: int = 1, refine: bool = True
+    ) -> Iterator[Matte]:
+        """Mattes of many photos: lazy, in order, never more than `workers` + 1 held at a time.
+
+        Args:
+            photos: Any photos, as for `matte`; may be endless.
+            context: As for `matte`.
+            workers: Photos worked on at the same time, in threads that share the model's cores. Reading and
+                refining of one photo then overlap with the network's run on another.
+            refine: As for `matte`.
+
+        Raises:
+            UsageError: `workers` below 1.
+            PhotoError: When the turn of a photo comes that cannot be read.
+        """
+        if workers < 1:
+            raise UsageError(f"workers must be at least 1, not {workers}")
+        context.check(self.card)
+        return self._streamed(photos, context, workers, refine)
+
+    def _streamed(
+        self, photos: Iterable[PhotoLike], context: Context, workers: int, refine: bool
+    ) -> Iterator[Matte]:
+        waiting: deque[Future[Matte]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for photo in photos:
+                    waiting.append(pool.submit(self.matte, photo, context, refine=refine))
+                    if len(waiting) > workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    # --- shared --------------------------------------------------------------------------------------
+
+    def _frame(self, photo: Photo, side: int) -> Frame:
+        multiple = self.model.multiple
+        return framing.fit(photo.height, photo.width, side=side, multiple=multiple)
+
+    def _look(self, photo: Photo, frame: Frame, role: Role) -> tuple[Float32, Features]:
+        """What the model is fed, and what it sees."""
+        seen = framing.pad(photos.to_srgb(photo, frame.content), frame)
+        images = framing.normalise(seen, self.card.mean, self.card.std)
+        return images, self.model.features(images, role)
+
+    @staticmethod
+    def _inside(frame: Frame, grid: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Cells that show the photo itself, not only its reflected border."""
+        rows, columns = frame.extent((grid[0], grid[1]))
+        inside: np.ndarray[Any, np.dtype[np.bool_]] = (np.arange(grid[0]) < rows)[:, None] & (
+            np.arange(grid[1]) < columns
+        )[None]
+        return inside
+
+
+def closer(photo: Photo, roi: RoI) -> tuple[Photo, RoI]:
+    """Photo and mark cut to the surroundings of a thing too small for the whole photo's grid (trap 36)."""
+    window = framing.close_up(roi)
+    if window is None:
+        return photo, roi
+    at = window.slices
+    share = 100 * np.count_nonzero(roi.positive) / roi.positive.size
+    note = f"the marked thing is only {share:.2g} % of {photo.name or 'the photo'}: looked at from close up"
+    cut = replace(photo, pixels=np.ascontiguousarray(photo.pixels[at]), alpha=None)
+    return cut, replace(
+        roi, positive=roi.positive[at], negative=roi.negative[at], notes=(*roi.notes, note)
+    )
+
+
+def thumbnail(photo: Photo, roi: RoI) -> bytes:
+    """A small JPEG of a reference, its mark in colour and the rest paler."""
+    frame = framing.fit(photo.height, photo.width, side=THUMBNAIL_SIDE, multiple=1, minimum=1, enlarge=1)
+    rgb = photos.to_srgb(photo, frame.content)
+    marked = resampling.any_set(roi.positive, frame.content)[..., None]
+    if roi.kind in ("points", "scribbles"):
+        marked = _dots(marked[..., 0])[..., None]
+        shown = np.where(marked, np.float32([1.0, 0.25, 0.35]), rgb)
+    else:
+        shown = np.where(marked, rgb, 0.35 * rgb + 0.6)
+    levels = np.floor(shown * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    return photos.encode(levels, ".jpg")
+
+
+def _dots(marked: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Marked pixels as dots large enough to be seen."""
+    rows, columns = np.nonzero(marked)
+    result = marked.copy()
+    for down in range(-3, 4):
+        for across in range(-3, 4):
+            if down**2 + across**2 <= 10:
+                at = np.clip(rows + down, 0, marked.shape[0] - 1)
+                result[at, np.clip(columns + across, 0, marked.shape[1] - 1)] = True
+    return result
