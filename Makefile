@@ -1,0 +1,52 @@
+# Everything a developer types. On a machine with python3.11, git and make, `make check` needs nothing before it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup check format lint types layers test docs demo clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+EXTRAS := train,dino,sd,evaluate,baselines,video,heic
+PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+CODE := src tests docs examples benchmarks scripts recipes
+
+help:  ## what can be typed
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: .venv/ready  ## the environment for everything here, in .venv
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) --upgrade 'pip>=25.1'
+	$(BIN)/python $(PIP) torch==2.13.0
+	$(BIN)/python $(PIP) --editable '.[$(EXTRAS)]' --group check --group docs --group model
+	touch $@
+
+check: setup  ## format, lint, types, import layers, tests, documentation: what must be green
+	$(MAKE) --no-print-directory format lint types layers test docs
+
+format: setup
+	$(BIN)/ruff format --check $(CODE)
+
+lint: setup
+	$(BIN)/ruff check $(CODE)
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+test: setup  ## the quick tests; `make test TESTS='-m slow'` runs the slow ones
+	$(BIN)/python -m pytest $(TESTS)
+
+docs: setup  ## the documentation as web pages, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going --quiet --fresh-env -b html docs docs/_build/html
+	@echo "documentation: docs/_build/html/index.html"
+
+demo:  ## a light install in .venv-demo and the main job on examples/; results in demo/
+	PYTHON=$(PYTHON) scripts/demo
+
+clean:  ## removes what was built here; not the environments
+	rm -rf build dist demo docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""What all tests share: checked shapes and types, and the development data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Every call into these checks its arguments and results against its annotations while tests run. Left out:
+# `network` and `training`, whose modules are traced by torch when graphs are exported, and `cli`, whose
+# functions are rewritten by click.
+CHECKED = [
+    "mattelike.batch",
+    "mattelike.components",
+    "mattelike.contexts",
+    "mattelike.drawings",
+    "mattelike.errors",
+    "mattelike.explain",
+    "mattelike.foreground",
+    "mattelike.framing",
+    "mattelike.mattes",
+    "mattelike.metrics",
+    "mattelike.models",
+    "mattelike.photos",
+    "mattelike.predictor",
+    "mattelike.prompts",
+    "mattelike.refinement",
+    "mattelike.resampling",
+    "mattelike.similarity",
+    "mattelike.tokens",
+    "mattelike.values",
+]
+install_import_hook(CHECKED, "beartype.beartype")
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("MATTELIKE_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs the development data where there is none."""
+    if (SHARED / "data").is_dir():
+        return
+    absent = pytest.mark.skip(reason=f"no development data at {SHARED}; set MATTELIKE_SHARED")
+    for item in items:
+        if "shared" in item.keywords:
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of the development data; tests that ask for it are marked `shared`."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """Folder of the example photos, which come with the checkout."""
+    return ROOT / "examples"
