@@ -2,7 +2,7 @@
 
 This one sees nothing but colour: a token is the histogram of its cell. It is no good where colours are shared
 with the background, and it shows all that a backbone has to say. To make one a model of the package, put the
-class in ``mattelike/models/`` and add a row to `mattelike.models.MODELS`; the contract tests run over the rows.
+class in ``mattelike/models/`` and add a row to `mattelike.models.MODELS`: contract tests run over the rows.
 """
 
 from __future__ import annotations
