@@ -6,25 +6,33 @@ when it can mean one thing only. Where it could mean two, nothing is guessed: th
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mattelike import resampling
 from mattelike.errors import PromptError
+from mattelike.paint import (
+    FEW,
+    NOISE,
+    PATCH,
+    bands,
+    eight_bits,
+    even_pixels,
+    is_gray,
+    listed,
+    painted,
+    refuse_two_paints,
+    white_of,
+)
 from mattelike.values import Bool
 
 Label = int | tuple[int, int, int]
 
-_ROWS = 512  # rows looked at together, where wider numbers for a whole picture would cost too much memory
-_FEW = 64  # a drawing with more levels or colours than this is not made of flat areas
-_PATCH = 16  # pixels of a level whose four neighbours have it too; fewer are specks, not a labelled area
-_NOISE = 12 / 255  # how far JPEG bends black and white
 _SURE = 0.9  # a soft mask marks above this, and rules out below one minus this
-_CLOSE = 32  # how far JPEG bends a painted colour, of 255
 _CHOOSE = "choose one with label="
 
 
@@ -74,13 +82,14 @@ def read_drawing(
         return _read_levels(array, name, half, soft, label, choose)
     colours, alpha = _layers(array)
     if alpha is not None and label is None:
-        _refuse_two_paints(colours, alpha, name, choose)
+        refuse_two_paints(colours, alpha, name, choose)
         return _read_soft(alpha) if soft else _halved(alpha, half)
-    if _is_gray(colours):
+    if is_gray(colours):
         drawing = _read_levels(colours[..., 0], name, half, soft, label, choose)
     else:
-        drawing = _read_paint(_eight_bits(colours), name, half, label, choose)
-    return drawing if alpha is None else _hard(drawing.marked & (alpha > _top(alpha) / 2))
+        levels = painted(eight_bits(colours), label, name, choose)
+        drawing = _read_soft(levels) if soft else _halved(levels, half)
+    return drawing if alpha is None else _hard(drawing.marked & (alpha > white_of(alpha) / 2))
 
 
 def _numbers(raster: NDArray[Any], name: str) -> NDArray[Any]:
@@ -107,11 +116,6 @@ def _numbers(raster: NDArray[Any], name: str) -> NDArray[Any]:
     return raster.astype(np.uint8 if high <= 255 else np.uint16)
 
 
-def _top(levels: NDArray[Any]) -> float:
-    """The level that means white."""
-    return float(np.iinfo(levels.dtype).max) if levels.dtype.kind == "u" else 1.0
-
-
 def _layers(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Colours, and alpha if it says anything: the same everywhere, it only says that the file has one."""
     if array.shape[2] == 3:
@@ -126,17 +130,18 @@ def _hard(marked: Bool, notes: tuple[str, ...] = ()) -> Drawing:
 
 
 def _halved(levels: NDArray[Any], half: float) -> Drawing:
-    top = _top(levels)
-    between = np.count_nonzero((levels > (1 - _SURE) * top) & (levels < _SURE * top))
+    """Marked above `half`, clear below; bool is 0 and 1."""
+    white = white_of(levels)
+    between = np.count_nonzero((levels > (1 - _SURE) * white) & (levels < _SURE * white))
     notes: tuple[str, ...] = ()
     if between > 0.02 * levels.size:
-        notes = (f"soft levels were cut at {half:g}; soft=True reads them as a matte and leaves them open",)
-    return _hard(levels > half * top, notes)
+        notes = (f"soft levels of the drawing were cut at {half:g}: what lies above is marked",)
+    return _hard(levels > half * white, notes)
 
 
 def _read_soft(levels: NDArray[Any]) -> Drawing:
-    top = _top(levels)
-    return Drawing(levels > _SURE * top, levels < (1 - _SURE) * top)
+    white = white_of(levels)
+    return Drawing(levels > _SURE * white, levels < (1 - _SURE) * white)
 
 
 def _read_levels(
@@ -151,10 +156,10 @@ def _read_levels(
         return _read_soft(levels) if soft else _halved(levels, half)
     if soft:
         return _read_soft(levels)
-    present = np.flatnonzero(_histogram(_bands(levels), levels.dtype)).tolist()
+    present = np.flatnonzero(_histogram(bands(levels), levels.dtype)).tolist()
     if label is not None:
         if label not in present:
-            raise PromptError(f"{name} has no label {label}: it has {_listed(present)}")
+            raise PromptError(f"{name} has no label {label}: it has {listed(present)}")
         return _hard(levels == label)
     if present[-1] == 1:
         return _hard(levels == 1)
@@ -162,23 +167,44 @@ def _read_levels(
         return _hard(levels > 0)
     labels = _labels(levels, present, half)
     if labels:
-        raise PromptError(f"{name} could be a label map or a trimap: {choose} among {_listed(labels)}")
+        raise PromptError(f"{name} could be a label map or a trimap: {choose} among {listed(labels)}")
     return _halved(levels, half)
 
 
-def _bands(levels: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    for top in range(0, levels.shape[0], _ROWS):
-        yield levels[top : top + _ROWS]
+def fitted(drawing: Drawing, height: int, width: int, *, name: str, photo: str, strokes: bool) -> Drawing:
+    """A drawing at its photo's size.
 
+    Args:
+        drawing: Read from a raster of the photo's proportions, to within a pixel or one percent.
+        height: Rows of the photo.
+        width: Columns of the photo.
+        name: What to call the drawing in messages.
+        photo: What to call the photo in messages.
+        strokes: Keep what is thin: each pixel drawn marks a pixel, where otherwise the nearest counts.
 
-def _even_pixels(levels: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Levels of the pixels whose four neighbours have the same one, band by band."""
-    for top in range(0, levels.shape[0] - 2, _ROWS):
-        band = levels[top : top + _ROWS + 2]
-        middle = band[1:-1, 1:-1]
-        even = (middle == band[:-2, 1:-1]) & (middle == band[2:, 1:-1])
-        even &= (middle == band[1:-1, :-2]) & (middle == band[1:-1, 2:])
-        yield middle[even]
+    Raises:
+        PromptError: Other proportions; said apart is a drawing made before the photo was turned upright.
+    """
+    size, (rows, columns) = (height, width), drawing.marked.shape
+    if (rows, columns) == size:
+        return drawing
+    sizes = f"{name} is {columns} x {rows} pixels and {photo} {width} x {height}"
+    slack = max(0.01, 1 / min(rows, columns, height, width))
+    fits = abs(rows * width / (columns * height) - 1) <= slack
+    if (columns, rows) == size or (not fits and abs(columns * width / (rows * height) - 1) <= slack):
+        raise PromptError(
+            f"{sizes}: the sides are swapped, so it was drawn before the photo was turned upright (EXIF "
+            "orientation); turn the drawing too"
+        )
+    if not fits:
+        raise PromptError(f"{sizes}: the proportions differ; draw on the whole photo, not on a crop of it")
+    if strokes:  # enlarge first, so that each pixel drawn is somebody's; then a pixel keeps any of them
+        larger = max(rows, height), max(columns, width)
+        marked = resampling.any_set(resampling.nearest(drawing.marked, larger), size)
+        clear = ~marked
+    else:
+        marked, clear = (resampling.nearest(side, size) for side in (drawing.marked, drawing.clear))
+    return Drawing(marked, clear, (*drawing.notes, f"{sizes}: it was resized"))
 
 
 def _histogram(bands: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[np.int64]:
@@ -194,106 +220,14 @@ def _labels(levels: NDArray[Any], present: list[int], half: float) -> list[int]:
     Labels fill areas; the grays of a soft edge do not. JPEG leaves areas of nearly black and nearly white,
     and is recognised by having other levels than low ones.
     """
-    top = _top(levels)
-    if present[-1] <= half * top:
+    white = white_of(levels)
+    if present[-1] <= half * white:
         return [level for level in present if level > 0] if len(present) > 2 else []
-    if len(present) > _FEW:
+    if len(present) > FEW:
         return []
-    bent = any(_NOISE * top < level < top for level in present)
-    slack = _NOISE * top if bent else 0.0
-    areas = _histogram(_even_pixels(levels), levels.dtype)
-    if not any(areas[level] >= _PATCH and slack < level < top - slack for level in present):
+    bent = any(NOISE * white < level < white for level in present)
+    slack = NOISE * white if bent else 0.0
+    areas = _histogram(even_pixels(levels), levels.dtype)
+    if not any(areas[level] >= PATCH and slack < level < white - slack for level in present):
         return []
-    return [level for level in present if level > slack and areas[level] >= _PATCH]
-
-
-def _is_gray(colours: NDArray[Any]) -> bool:
-    """Do the channels agree, to within what JPEG does to a gray picture?"""
-    slack = _NOISE * _top(colours)
-    return all(float(np.ptp(band.astype(np.float32), axis=2).max()) <= slack for band in _bands(colours))
-
-
-def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
-    if colours.dtype == np.uint8:
-        return colours
-    return np.round(colours * (255 / _top(colours))).astype(np.uint8)
-
-
-def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """One number a colour; two channels are gray and alpha, of which only gray comes here."""
-    red, green, blue = (colours[..., i % colours.shape[2]].astype(np.uint32) for i in range(3))
-    return np.asarray(red << 16 | green << 8 | blue, np.uint32)
-
-
-def _palette(codes: Iterable[NDArray[np.uint32]], least: int = 1) -> list[tuple[int, ...]]:
-    """The colours that come at least so often, sorted; it stops one beyond what flat areas would need."""
-    counts: Counter[int] = Counter()
-    for band in codes:
-        found, times = np.unique(band, return_counts=True)
-        counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
-        if len(counts) > _FEW:
-            break
-    return [(c >> 16, c >> 8 & 255, c & 255) for c, count in sorted(counts.items()) if count >= least]
-
-
-def _is_ground(colour: tuple[int, ...]) -> bool:
-    """Is this the black or white that a drawing is painted on, as JPEG may leave it?"""
-    return max(colour) <= _NOISE * 255 or min(colour) >= (1 - _NOISE) * 255
-
-
-def _refuse_two_paints(colours: NDArray[Any], alpha: NDArray[Any], name: str, choose: str) -> None:
-    """A transparent layer is read by its alpha, unless a few flat colours on it must mean something too."""
-    palette = _palette([_packed(_eight_bits(colours))[alpha == alpha.max()]])
-    if 2 <= len(palette) <= _FEW:
-        raise PromptError(
-            f"{name} is a transparent layer painted in {len(palette)} colours: "
-            f"{choose} among {_listed(palette)}, or pass its alpha channel alone"
-        )
-
-
-def _read_paint(
-    colours: NDArray[np.uint8], name: str, half: float, label: Label | None, choose: str
-) -> Drawing:
-    """The pixels of the one colour that was painted on black or white, or of the colour asked for."""
-    codes = _packed(colours)
-    palette = _palette(_bands(codes))
-    flat = len(palette) <= _FEW
-    if isinstance(label, tuple):
-        if flat and label not in palette:
-            raise PromptError(f"{name} has no colour {label}: it has {_listed(palette)}")
-        distance = np.abs(colours.astype(np.int16) - np.array(label, np.int16)).max(axis=2)
-        return _hard(distance <= (0 if flat else _CLOSE))
-    areas = [c for c in _palette(_even_pixels(codes), _PATCH) if not _is_ground(c)] if flat else []
-    strength = _strength(colours) if len(areas) < 2 and label is None else None
-    if strength is not None:
-        return _halved(strength, half)
-    if flat:
-        raise PromptError(f"{name} is painted in several colours: {choose} among {_listed(areas or palette)}")
-    raise PromptError(
-        f"{name} has more than {_FEW} colours that are no shades of one paint and looks like a photo: "
-        "save the drawing in black and white, or name the painted colour with label=(r, g, b)"
-    )
-
-
-def _strength(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """How strongly each pixel is painted, 0 to 255, if all are shades between the ground and one paint.
-
-    The ground is black or white, whichever there is more of. Edges of brushes and JPEG make such shades.
-    """
-    black = np.count_nonzero(colours.max(axis=2) < _CLOSE)
-    white = np.count_nonzero(colours.min(axis=2) > 255 - _CLOSE)
-    if black == white == 0:
-        return None
-    away = 255 - colours if white > black else colours
-    strength = away.max(axis=2)
-    paint = away.reshape(-1, 3)[int(strength.argmax())].astype(np.float32)
-    paint /= paint.max()
-    for band, amount in zip(_bands(away), _bands(strength), strict=True):
-        if np.abs(band - amount[..., None] * paint).max() > _CLOSE:
-            return None
-    return np.asarray(np.round(strength * (255 / strength.max())), np.uint8)
-
-
-def _listed(choices: Iterable[object], most: int = 10) -> str:
-    names = [str(choice) for choice in choices]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return [level for level in present if level > 0 and areas[level] >= PATCH]

@@ -78,7 +78,7 @@ class Tile:
 
 
 def fit(
-    height: int, width: int, *, side: int, multiple: int, minimum: int = 64, enlarge: float = 2.0
+    height: int, width: int, *, side: int, multiple: int, minimum: int = 64, enlarge: int | float = 2
 ) -> Frame:
     """Decide how a photo of this size is shown.
 
@@ -251,7 +251,7 @@ def _strips(length: int, size: int, overlap: int) -> list[tuple[int, Float32]]:
     ]
 
 
-def crop_box(positive: Bool, margin: float = 1.0, *, least: int = 64) -> Window:
+def crop_box(positive: Bool, margin: int | float = 1, *, least: int = 64) -> Window:
     """A window around a mark, with surroundings enough to tell the thing from what it is not.
 
     Each side of the marked rectangle gets `margin` times its longer side of context; the window is made
@@ -283,7 +283,7 @@ def _around(start: int, stop: int, side: int, length: int) -> tuple[int, int]:
     return first, first + side
 
 
-def close_up(roi: RoI, *, share: float = 0.001, margin: float = 1.0, least: int = 64) -> Window | None:
+def close_up(roi: RoI, *, share: float = 0.001, margin: int | float = 1, least: int = 64) -> Window | None:
     """Should this reference be looked at through a crop, and which?
 
     A thing below `share` of its photo is about one token, or none, when the whole photo is scaled to a

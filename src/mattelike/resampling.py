@@ -70,8 +70,8 @@ def _mean_rows(array: NDArray[Any], cells: int, extent: Fraction) -> Float32:
             means[index] = array[cell.start]
             continue
         total = array[cell.start : cell.stop].sum(axis=0, dtype=np.float64)
-        total -= (1 - cell.head) * array[cell.start]
-        total -= (1 - cell.tail) * array[cell.stop - 1]
+        total -= np.multiply(array[cell.start], 1 - cell.head, dtype=np.float64)
+        total -= np.multiply(array[cell.stop - 1], 1 - cell.tail, dtype=np.float64)
         means[index] = total / cell.length
     return means
 
