@@ -6,7 +6,7 @@ import mattelike
 
 project = "mattelike"
 author = "The mattelike developers"
-copyright = "2025, the mattelike developers"
+copyright = "2026, the mattelike developers"
 release = version = mattelike.__version__
 
 extensions = [
