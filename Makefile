@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test docs demo clean
+.PHONY: help setup check format lint types layers test docs demo bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -46,6 +46,9 @@ docs: setup  ## the documentation as web pages, in docs/_build/html
 
 demo:  ## a light install in .venv-demo and the main job on examples/; results in demo/
 	PYTHON=$(PYTHON) scripts/demo
+
+bench: setup  ## seconds, start-up and memory of the main job, as JSON lines
+	$(BIN)/python benchmarks/matting.py $(BENCH)
 
 clean:  ## removes what was built here; not the environments
 	rm -rf build dist demo docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis
