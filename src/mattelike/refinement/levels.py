@@ -1,0 +1,272 @@
+"""Refinement from the size a model saw to the photo's own, level by level, tile by tile.
+
+1. The photo is halved until it is about as large as the coarse alpha. There the unknown band is what the
+   coarse alpha (and its uncertainty) leaves open, widened by `band` pixels of the coarse alpha.
+2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha.
+3. The solution is carried to the next finer level as a linear function of colour (Levin et al. 2008, section
+   5; the fast guided filter, He and Sun 2015): edges already follow the finer picture. What is still partial
+   there is solved again, by fewer steps, and so on up to the photo's own size.
+
+The coarsest level is solved as a whole. Finer ones are solved tile by tile, with a margin wider than what the
+few steps reach: neighbouring tiles agree bit for bit, and nothing but the alphas of two levels is ever held
+for the whole photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mattelike.errors import PhotoError, SettingsError
+from mattelike.refinement.grids import (
+    Region,
+    at,
+    enlarged,
+    places,
+    planes,
+    pyramid,
+    sampled,
+    tiles,
+    with_margin,
+)
+from mattelike.refinement.solver import EPS, RADIUS, descend, relax
+from mattelike.refinement.trimaps import CEILING, FLOOR, sure, widened
+from mattelike.refinement.windows import GRAY, Windows, box, dot
+from mattelike.values import Bool, Float32, Pixels
+
+BAND = 3
+"""Half-width of the unknown band, in pixels of the coarse alpha."""
+
+DOUBT = 0.1
+"""Where the expected error of the coarse alpha is above this it is unknown."""
+
+TILE = 128
+"""Side of the working tiles: small, so that they follow the band and stay in the cache."""
+
+MARGIN = 16
+"""Pixels round a tile that are solved with it and thrown away; `STEPS` steps reach less far."""
+
+FIRST_STEPS = 80
+STEPS = 5
+TOLERANCE = 1e-4
+NEARLY = 0.05
+"""Within this of 0 or 1 a solved alpha is 0 or 1: what the solver leaves open is less than it knows."""
+
+NO_FOREGROUND = "edges not refined: nothing in this photo is surely the thing"
+NO_BACKGROUND = "edges not refined: nothing in this photo is surely background"
+
+CARRY_EPS = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refined:
+    """What became of a coarse alpha.
+
+    Attributes:
+        alpha: float32 ``(h, w)`` in [0, 1], at the photo's size.
+        reason: Why the edges were not refined, one sentence; empty when they were.
+    """
+
+    alpha: Float32
+    reason: str = ""
+
+
+def refine(
+    pixels: Pixels,
+    coarse: Float32,
+    *,
+    band: int = BAND,
+    uncertainty: Float32 | None = None,
+    tile: int = TILE,
+) -> Refined:
+    """Brings a coarse alpha to the photo's size, with edges that follow the photo.
+
+    Outside the unknown band alpha is exactly 0 or 1. Beyond input and output about 5 bytes a pixel are
+    needed, and some tens of megabytes whatever the size.
+
+    Args:
+        pixels: uint8 or uint16 ``(h, w, 3)``.
+        coarse: float32 ``(h0, w0)`` in [0, 1]: alpha of all of the photo, at its size or smaller.
+        band: Half-width of the unknown band, in pixels of `coarse`: how far off its edges may be.
+        uncertainty: Expected absolute error of `coarse`, same shape; adds what it doubts to the band.
+        tile: Side of the working tiles; changes memory and speed, never the answer.
+
+    Returns:
+        The alpha; or, when nothing is surely the thing or nothing surely background (trap 56), `coarse`
+        enlarged, with the reason.
+
+    Raises:
+        PhotoError: When the arrays do not fit together.
+        SettingsError: When `band` is negative or `tile` not positive.
+    """
+    _check(pixels, coarse, uncertainty)
+    if band < 0 or tile < 1:
+        raise SettingsError(f"refine: need band >= 0 and tile >= 1, got {band} and {tile}")
+    known = _known(coarse, uncertainty, band)
+    height, width = pixels.shape[:2]
+    if isinstance(known, str):
+        return Refined(enlarged(coarse, height, width), known)
+    pictures = pyramid(pixels, coarse.shape[0], coarse.shape[1])
+    first = _First(coarse, known, 2 ** (len(pictures) - 1), (height, width))
+    alpha = _solved_whole(pictures[-1], first, tile)
+    for picture, coarser in zip(pictures[-2::-1], pictures[:0:-1], strict=True):
+        alpha = _solved(picture, _Finer(picture, coarser, alpha), tile)
+    return Refined(alpha)
+
+
+def _check(pixels: Pixels, coarse: Float32, uncertainty: Float32 | None) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+        raise PhotoError(f"expected uint8 or uint16 (h, w, 3), got {pixels.dtype} {pixels.shape}")
+    if coarse.ndim != 2 or coarse.size == 0 or not np.isfinite(coarse).all():
+        raise PhotoError(f"a coarse alpha is a finite (h, w) map, got {coarse.shape}")
+    if uncertainty is not None and uncertainty.shape != coarse.shape:
+        raise PhotoError(f"uncertainty is {uncertainty.shape} but the coarse alpha {coarse.shape}")
+
+
+def _known(coarse: Float32, uncertainty: Float32 | None, band: int) -> Float32 | str:
+    """The trimap of the coarse alpha, or why there is none.
+
+    Thin things have no pixel that is sure at the full width of the band: for them it is narrowed.
+    """
+    low, high = (coarse, coarse) if uncertainty is None else _doubted(coarse, uncertainty)
+    for radius in range(band, -1, -1):
+        background, foreground = ~widened(high > FLOOR, radius), ~widened(low < CEILING, radius)
+        if background.any() and foreground.any():
+            known = np.full(coarse.shape, 0.5, np.float32)
+            known[background] = 0
+            known[foreground] = 1
+            return known
+    return NO_BACKGROUND if foreground.any() else NO_FOREGROUND
+
+
+def _doubted(coarse: Float32, uncertainty: Float32) -> tuple[Float32, Float32]:
+    """The coarse alpha made neither low nor high enough to be sure where it is doubted."""
+    doubtful = uncertainty > DOUBT
+    return np.where(doubtful, np.float32(0), coarse), np.where(doubtful, np.float32(1), coarse)
+
+
+# --- where a level starts ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _First:
+    """The coarsest level starts from the coarse alpha and its trimap.
+
+    Called with a region of a level, it gives the first guess and the unknown; the known is 0 or 1.
+    """
+
+    coarse: Float32
+    known: Float32
+    step: int
+    size: tuple[int, int]
+
+    def __call__(self, region: Region) -> tuple[Float32, Bool]:
+        top, bottom, left, right = region
+        down = self.size[0] / self.coarse.shape[0] / self.step
+        across = self.size[1] / self.coarse.shape[1] / self.step
+        where = places(top, bottom, down), places(left, right, across)
+        guess = sampled(self.known, *where)
+        unknown = (guess > 0) & (guess < 1)
+        np.copyto(guess, sampled(self.coarse, *where), where=unknown)
+        return guess, unknown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finer:
+    """A finer level starts from the coarser one's alpha, carried over as a linear function of colour.
+
+    Called with a region of a level, it gives the first guess and the unknown; the known is 0 or 1.
+    """
+
+    picture: Pixels
+    coarser: Pixels
+    alpha: Float32
+
+    def __call__(self, region: Region) -> tuple[Float32, Bool]:
+        half = with_margin(
+            (region[0] // 2, (region[1] + 1) // 2, region[2] // 2, (region[3] + 1) // 2), 3, *self._size
+        )
+        part = self.alpha[at(half)]
+        shape = region[1] - region[0], region[3] - region[2]
+        if part.min() == part.max() and part[0, 0] in (0, 1):
+            return np.full(shape, part[0, 0], np.float32), np.zeros(shape, np.bool_)
+        guess = self._carried(part, half, region).clip(0, 1)
+        background, foreground = sure(guess, 1, NEARLY, 1 - NEARLY)
+        guess[background] = 0
+        guess[foreground] = 1
+        return guess, ~(background | foreground)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.alpha.shape[0], self.alpha.shape[1]
+
+    def _carried(self, part: Float32, half: Region, region: Region) -> Float32:
+        windows = Windows.of(planes(self.coarser, half), RADIUS, CARRY_EPS)
+        slope, offset = windows.summed(part)
+        lines = np.concatenate([slope, offset[None]]) * windows.share
+        rows = places(region[0], region[1], 2) - half[0]
+        columns = places(region[2], region[3], 2) - half[2]
+        lines = sampled(lines, rows, columns)
+        carried: Float32 = dot(lines, planes(self.picture, region) - GRAY) + lines[3]
+        return carried
+
+
+# --- one level ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Blocks:
+    """The Laplacian of a whole level, kept only for the tiles that hold something unknown.
+
+    A tile with two window radii round it gives exact rows of ``L p``: what conjugate gradients find with it
+    is the solution of the level, not of tiles.
+    """
+
+    share: Float32
+    parts: tuple[tuple[Region, Region, Windows], ...]
+
+    @classmethod
+    def of(cls, picture: Pixels, unknown: Bool, tile: int) -> _Blocks:
+        height, width = unknown.shape
+        parts = []
+        for region in tiles(height, width, tile):
+            if unknown[at(region)].any():
+                outer = with_margin(region, 2 * RADIUS, height, width)
+                parts.append((region, outer, Windows.of(planes(picture, outer), RADIUS, EPS)))
+        return cls(np.reciprocal(box(np.ones((height, width), np.float32), RADIUS)), tuple(parts))
+
+    def laplacian(self, alpha: Float32) -> Float32:
+        result = np.zeros_like(alpha)
+        for region, outer, windows in self.parts:
+            result[at(region)] = windows.laplacian(alpha[at(outer)])[at(region, outer)]
+        return result
+
+
+def _solved_whole(picture: Pixels, start: _First, tile: int) -> Float32:
+    """Alpha of the coarsest level, by many steps."""
+    guess, unknown = start((0, picture.shape[0], 0, picture.shape[1]))
+    if unknown.any():
+        blocks = _Blocks.of(picture, unknown, tile)
+        _settle(guess, descend(blocks, guess, unknown, FIRST_STEPS, TOLERANCE), unknown)
+    return guess
+
+
+def _solved(picture: Pixels, start: _Finer, tile: int) -> Float32:
+    """Alpha of a finer level, tile by tile, by few steps."""
+    height, width = picture.shape[:2]
+    alpha = np.empty((height, width), np.float32)
+    for region in tiles(height, width, tile):
+        outer = with_margin(region, MARGIN, height, width)
+        guess, unknown = start(outer)
+        if unknown[at(region, outer)].any():
+            windows = Windows.of(planes(picture, outer), RADIUS, EPS)
+            _settle(guess, relax(windows, guess, unknown, STEPS), unknown)
+        alpha[at(region)] = guess[at(region, outer)]
+    return alpha
+
+
+def _settle(alpha: Float32, solved: Float32, unknown: Bool) -> None:
+    """Puts what was solved into `alpha`, stretched so that what is nearly 0 or 1 is it."""
+    stretched = (solved - np.float32(NEARLY)) / np.float32(1 - 2 * NEARLY)
+    np.copyto(alpha, stretched.clip(0, 1), where=unknown)
