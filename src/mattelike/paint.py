@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,17 @@ def even_pixels(levels: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def is_gray(colours: NDArray[Any]) -> bool:
     """Do the channels agree, to within what JPEG does to a gray picture?"""
     slack = NOISE * white_of(colours)
-    return all(float(np.ptp(band.astype(np.float32), axis=2).max()) <= slack for band in bands(colours))
+    return all((_most(band) - _least(band)).max() <= slack for band in bands(colours))
+
+
+def _most(colours: NDArray[Any]) -> NDArray[Any]:
+    """Largest channel of each pixel; channel by channel, because numpy is slow along so short an axis."""
+    return reduce(np.maximum, np.moveaxis(colours, -1, 0))
+
+
+def _least(colours: NDArray[Any]) -> NDArray[Any]:
+    """Smallest channel of each pixel."""
+    return reduce(np.minimum, np.moveaxis(colours, -1, 0))
 
 
 def eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
@@ -68,8 +79,11 @@ def _palette(codes: Iterable[NDArray[np.uint32]], least: int = 1) -> list[tuple[
     """The colours that come at least so often, sorted; it stops one beyond what flat areas would need."""
     counts: Counter[int] = Counter()
     for band in codes:
-        found, times = np.unique(band, return_counts=True)
-        counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+        flat = band.ravel()
+        starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))  # of runs, far fewer than pixels
+        found, run = np.unique(flat[starts], return_inverse=True)
+        times = np.bincount(run, np.diff(starts, append=flat.size), found.size)
+        counts.update(dict(zip(found.tolist(), times.astype(np.int64).tolist(), strict=True)))
         if len(counts) > FEW:
             break
     return [(c >> 16, c >> 8 & 255, c & 255) for c, count in sorted(counts.items()) if count >= least]
@@ -113,8 +127,10 @@ def painted(
     if isinstance(label, tuple):
         if flat and label not in palette:
             raise PromptError(f"{name} has no colour {label}: it has {listed(palette)}")
-        distance = np.abs(colours.astype(np.int16) - np.array(label, np.int16)).max(axis=2)
-        chosen: Bool = distance <= (0 if flat else _CLOSE)
+        close = 0 if flat else _CLOSE
+        chosen: Bool = np.logical_and.reduce(
+            [np.abs(colours[..., i].astype(np.int16) - label[i]) <= close for i in range(3)]
+        )
         return chosen
     areas = [c for c in _palette(even_pixels(codes), PATCH) if not _is_ground(c)] if flat else []
     strength = _strength(colours) if len(areas) < 2 and label is None else None
@@ -133,18 +149,20 @@ def _strength(colours: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
     The ground is black or white, whichever there is more of. Edges of brushes and JPEG make such shades.
     """
-    black = np.count_nonzero(colours.max(axis=2) < _CLOSE)
-    white = np.count_nonzero(colours.min(axis=2) > 255 - _CLOSE)
+    black = np.count_nonzero(_most(colours) < _CLOSE)
+    white = np.count_nonzero(_least(colours) > 255 - _CLOSE)
     if black == white == 0:
         return None
     away = 255 - colours if white > black else colours
-    strength = away.max(axis=2)
+    strength = _most(away)
     paint = away.reshape(-1, 3)[int(strength.argmax())].astype(np.float32)
     paint /= paint.max()
     for band, amount in zip(bands(away), bands(strength), strict=True):
-        if np.abs(band - amount[..., None] * paint).max() > _CLOSE:
+        if any(np.abs(band[..., i] - amount * paint[i]).max() > _CLOSE for i in range(3)):
             return None
-    return np.asarray(np.round(strength * (255 / strength.max())), np.uint8)
+    shades = np.round(np.arange(256) * (255 / strength.max())).clip(0, 255).astype(np.uint8)
+    graded: NDArray[np.uint8] = shades[strength]
+    return graded
 
 
 def listed(choices: Iterable[object], most: int = 10) -> str:
