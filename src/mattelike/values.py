@@ -32,12 +32,15 @@ class Metadata:
         xmp: Raw XMP packet, or None.
         dpi: Horizontal and vertical resolution in dots per inch, or None.
         format: Name of the source format, such as ``"jpeg"``; empty for arrays.
+        cicp: Colour code points (ITU-T H.273: primaries, transfer, matrix, full range) of a photo that is
+            described by them instead of a profile, such as HDR; None for all others.
     """
 
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     format: str = ""
+    cicp: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +50,11 @@ class Photo:
     Attributes:
         pixels: uint8 or uint16 ``(h, w, 3)`` RGB, in the colour space of `profile`.
         alpha: Existing alpha of the file, same depth, ``(h, w)``; None when it had none.
-        profile: ICC profile of `pixels`; None means sRGB.
+        profile: ICC profile of `pixels`; None means sRGB, unless ``metadata.cicp`` says otherwise.
         name: Where it came from, for messages and file names; may be empty.
         gray: True when the source had a single channel (`pixels` repeats it three times).
         metadata: EXIF and friends, carried to the outputs.
+        notes: What reading it took for granted or left out, one sentence each, to be shown to people.
     """
 
     pixels: Pixels
@@ -59,6 +63,7 @@ class Photo:
     name: str = ""
     gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
+    notes: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
