@@ -144,6 +144,17 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         pool = self.rich if chance(generator, 0.5) else self.photographed
         return pool[integer(generator, len(pool))]
 
+    def unlike(self, count: int, generator: torch.Generator) -> list[str]:
+        """Kinds that are surely not each other: `count` of them, or as many as a small library has."""
+        kinds: list[str] = []
+        for _ in range(20 * count):
+            if len(kinds) == count:
+                break
+            kind = self.kind(generator, self.settings.renders)
+            if all(kind != k and not related(kind, k) for k in kinds):
+                kinds.append(kind)
+        return kinds
+
     def member(self, kind: str, generator: torch.Generator) -> Place:
         """One item of a kind, by chance."""
         places = self.library.groups[kind]
@@ -151,14 +162,10 @@ class Episodes(torch.utils.data.Dataset[Batch]):
 
     def scene_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two scenes that share most of their kinds, so that each answers for the other."""
-        count = 2 + integer(generator, 3)
-        kinds: list[str] = []
-        while len(kinds) < count + 2:
-            kind = self.kind(generator, self.settings.renders)
-            if all(kind != other and not related(kind, other) for other in kinds):
-                kinds.append(kind)
+        kinds = self.unlike(4 + integer(generator, 3), generator)
+        count = max(1, len(kinds) - 2)
         first, second = kinds[:count], kinds[:count]
-        for shown, other in ((first, kinds[count]), (second, kinds[count + 1])):
+        for shown, other in zip((first, second), kinds[count:], strict=False):
             if count > 1 and chance(generator, 0.6):
                 shown[integer(generator, count)] = other
             # Two of a kind in one picture: both are the answer.

@@ -1,0 +1,95 @@
+"""Batches: the answers belong to the questions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mattelike.training import episodes, prompts, synthesis
+from mattelike.training.episodes import EpisodeSettings
+from mattelike.training.groups import kind_of, related
+from tests.training.toys import SHAPES, toy_pack
+
+SETTINGS = EpisodeSettings(sides=(64,), scene_pairs=1, real_pairs=1, questions=8, absent=0.25)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    pack = toy_pack(tmp_path_factory.mktemp("pack"))
+    return episodes.Episodes(episodes.library(pack, False), SETTINGS, 100)
+
+
+def test_absent_means_an_empty_answer_and_present_a_full_one(made):
+    shares = []
+    for step in range(12):
+        batch = made[step]
+        filled = batch.truth.flatten(1).sum(dim=1) > 0
+        assert torch.equal(filled.float(), batch.present)
+        shares.append(float(batch.present.mean()))
+    assert 0.6 < sum(shares) / len(shares) < 0.95
+
+
+def test_alpha_is_in_range_and_sizes_agree(made):
+    batch = made[3]
+    questions, references = batch.references.shape
+    assert batch.truth.shape == batch.trusted.shape == (questions, 64, 64)
+    assert batch.marks.positive.shape == (questions, references, 16)
+    assert 0 <= float(batch.truth.min()) <= float(batch.truth.max()) <= 1
+    assert 0 <= float(batch.images.min()) <= float(batch.images.max()) <= 1
+
+
+def test_the_same_image_has_a_different_answer_for_each_reference(made):
+    library = made.library
+    generator = torch.Generator().manual_seed(5)
+    places = [library.groups[shape][0] for shape in SHAPES[:4]]
+    picture = synthesis.scene(library, places, 96, generator)
+    assert len({layer.kind for layer in picture.layers}) == len(picture.layers)
+    total = torch.stack([layer.alpha for layer in picture.layers]).sum(dim=0)
+    assert float(total.max()) <= 1 + 1e-4, "visible parts of different things never overlap"
+
+
+def test_two_of_a_kind_are_one_answer(made):
+    library = made.library
+    places = [library.groups["disc"][0], library.groups["disc"][1], library.groups["bar"][0]]
+    picture = synthesis.scene(library, places, 96, torch.Generator().manual_seed(1))
+    assert [layer.kind for layer in picture.layers].count("disc") == 1
+
+
+def test_hard_masks_are_not_trusted_at_their_edges():
+    alpha = torch.zeros(40, 40)
+    alpha[10:30, 10:30] = 1
+    trusted = synthesis.trust(alpha, "mask", 3)
+    assert trusted[20, 20] == 1
+    assert trusted[0, 0] == 1
+    assert trusted[10, 20] == trusted[9, 20] == 0
+    assert float(synthesis.trust(alpha, "alpha", 3).min()) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_simulated_marks_lie_on_the_thing(seed):
+    alpha = torch.zeros(64, 64)
+    alpha[16:48, 8:40] = 1
+    generator = torch.Generator().manual_seed(seed)
+    positive, negative, form = prompts.marks(alpha, 16, generator, sparse=True)
+    cells = torch.nn.functional.avg_pool2d(alpha[None], 16)[0].flatten()
+    if form == prompts.SEEDS:
+        assert float(cells[positive > 0].min()) > 0.5
+        assert float((cells * negative).sum()) < 0.1
+    else:
+        assert torch.equal(positive + negative, torch.ones(16))
+        assert float(positive[cells > 0.9].min()) == 1
+
+
+def test_a_thing_thinner_than_a_cell_keeps_a_token():
+    alpha = torch.zeros(64, 64)
+    alpha[:, 20:22] = 1
+    positive, _, _ = prompts.marks(alpha, 16, torch.Generator().manual_seed(0), sparse=False)
+    assert float(positive.max()) >= 0.5
+
+
+def test_kinds_come_together_across_sets_and_near_ones_are_left_alone():
+    assert kind_of("caltech101", "airplanes", "x") == kind_of("fluent3d", "objects_travel", "airplane")
+    assert related("beagle", "beagle") is False
+    assert related("pug", "golden_retriever")
+    assert not related("pug", "teapot")
+    assert related("ecssd/1", "ecssd/2"), "nobody wrote down what these show"
