@@ -1,0 +1,106 @@
+"""Finding the files of ``sd21``: a folder, one ``.safetensors`` file, or ids on the hub, tried in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mattelike.errors import MissingExtraError, ModelDamagedError, ModelNotFoundError
+from mattelike.models.sd21_settings import IconSettings
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+PROMPT_FILE = "prompt_embeds.safetensors"
+# The only files ever fetched: configurations and safetensors, nothing that could be executed.
+FILES = (
+    "unet/config.json", "unet/*.safetensors", "vae/config.json", "vae/*.safetensors", "scheduler/*.json",
+    "text_encoder/config.json", "text_encoder/*.safetensors", "tokenizer/*", PROMPT_FILE,
+)  # fmt: skip
+
+
+def imported(package: str) -> ModuleType:
+    """A package of the extra.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(package, "sd", "the model 'sd21'") from error
+
+
+def located(source: str, revision: str, settings: IconSettings) -> tuple[Path, str]:
+    """Folder or file of the diffusion model, and what to call it.
+
+    Raises:
+        ModelNotFoundError: None of the places has it; says what to do.
+    """
+    wanted = [source] if source else [p for p in (settings.sd_path, settings.sd_id, *settings.mirrors) if p]
+    problems: list[str] = []
+    for place in wanted:
+        path = Path(place).expanduser()
+        if path.is_dir() or (path.is_file() and path.suffix == ".safetensors"):
+            return path, place
+        if not HUB_ID.fullmatch(place) or path.suffix == ".safetensors":
+            raise ModelNotFoundError(
+                f"{place}: no such folder or .safetensors file, and not a hub id; "
+                f"give source=FOLDER or source=HUB_ID such as {IconSettings().sd_id}"
+            )
+        try:
+            found = fetched(place, revision)
+        except ModelNotFoundError as error:
+            problems.append(str(error))
+            continue
+        return found, f"{place}@{found.name[:12]}"
+    raise ModelNotFoundError("; ".join(problems))
+
+
+def fetched(place: str, revision: str) -> Path:
+    """A hub model in the hub's own cache, downloaded unless ``MATTELIKE_OFFLINE`` is set.
+
+    Raises:
+        ModelNotFoundError: It is not in the cache and cannot be downloaded.
+    """
+    hub, errors = imported("huggingface_hub"), imported("huggingface_hub.errors")
+    offline = os.environ.get("MATTELIKE_OFFLINE", "") not in ("", "0")
+    try:
+        return Path(
+            hub.snapshot_download(
+                place, revision=revision or None, allow_patterns=list(FILES), local_files_only=offline
+            )
+        )
+    except errors.LocalEntryNotFoundError as error:
+        reason = "MATTELIKE_OFFLINE is set" if offline else "the hub cannot be reached"
+        raise ModelNotFoundError(
+            f"{place}: not downloaded yet and {reason}; run `hf download {place}` where there is a network, "
+            "or give source=FOLDER"
+        ) from error
+    except (errors.HfHubHTTPError, OSError) as error:
+        line = (str(error).strip().splitlines() or ["no answer"])[0]
+        raise ModelNotFoundError(
+            f"{place}: cannot be had from the hub ({line}); give source=FOLDER, or another id in mirrors"
+        ) from error
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON table.
+
+    Raises:
+        ModelNotFoundError: No such file.
+        ModelDamagedError: Not a table.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelNotFoundError(f"{path}: missing; give a folder in the layout of diffusers") from error
+    except ValueError as error:
+        raise ModelDamagedError(f"{path}: not JSON ({error}); fetch the model again") from error
+    if not isinstance(table, dict):
+        raise ModelDamagedError(f"{path}: not a table; fetch the model again")
+    return table
