@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -97,7 +98,11 @@ def test_what_is_no_context_is_refused(data):
         {"tokens": np.full((6, 4), np.inf, np.float16)},
         {"reference": np.zeros(5, np.int16)},
         {"reference": np.zeros(6, np.int32)},
-        {"tokens": np.zeros((0, 4), np.float16), "weights": np.zeros(0, np.float16), "reference": np.zeros(0, np.int16)},
+        {
+            "tokens": np.zeros((0, 4), np.float16),
+            "weights": np.zeros(0, np.float16),
+            "reference": np.zeros(0, np.int16),
+        },
     ],
 )
 def test_impossible_arrays_never_reach_a_model(changes):
@@ -109,10 +114,8 @@ def test_impossible_arrays_never_reach_a_model(changes):
 def test_a_damaged_file_is_an_error_of_ours_or_still_a_context(position, byte, cut):
     data = bytearray(context().to_bytes())
     data[position % len(data)] = byte
-    try:
+    with contextlib.suppress(MattelikeError):
         Context.from_bytes(bytes(data[: len(data) - cut]))
-    except MattelikeError:
-        pass
 
 
 def test_a_context_that_cannot_be_written_leaves_nothing_behind(tmp_path):

@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mattelike import components, photos
-from mattelike.errors import OutputError, SettingsError, UsageError
+from mattelike.errors import SettingsError, UsageError
 from mattelike.foreground import composite, foreground, premultiply
 from mattelike.framing import Window
 from mattelike.refinement import trimap
-from mattelike.values import Float32, Guidance, Photo, Pixels
+from mattelike.values import Bool, Float32, Guidance, Photo, Pixels
 
 Status = Literal["present", "unsure", "absent"]
 Emit = Literal[
@@ -61,7 +61,7 @@ class Matte:
     hidden: bool = False
 
     def foreground(self) -> Pixels:
-        """Colours of the thing alone (F of equation 1): ``(h, w, 3)``, the photo's depth, not premultiplied."""
+        """Colours of the thing alone (F of equation 1): ``(h, w, 3)``, the photo's depth, straight."""
         return foreground(self.photo.pixels, self.alpha, keep_hidden=self.hidden)
 
     def cutout(self) -> Pixels:
@@ -100,7 +100,9 @@ class Matte:
         if count == 0:
             return []
         areas = components.sizes(labels, count)
-        order = [int(i) for i in np.argsort(-areas, kind="stable") if areas[i] >= SMALLEST_INSTANCE * areas.max()]
+        order = [
+            int(i) for i in np.argsort(-areas, kind="stable") if areas[i] >= SMALLEST_INSTANCE * areas.max()
+        ]
         return [replace(self, alpha=self._belonging(labels, index + 1)) for index in order]
 
     def largest(self) -> Matte:
@@ -132,8 +134,10 @@ class Matte:
         extra = round(margin * max(bottom - top, right - left))
         height, width = self.alpha.shape
         return Window(
-            max(0, int(top) - extra), max(0, int(left) - extra),
-            min(height, int(bottom) + extra), min(width, int(right) + extra),
+            max(0, int(top) - extra),
+            max(0, int(left) - extra),
+            min(height, int(bottom) + extra),
+            min(width, int(right) + extra),
         )
 
     def crop(self, margin: float = 0.0) -> Matte:
@@ -144,17 +148,20 @@ class Matte:
         at = window.slices
         photo = replace(
             self.photo,
-            pixels=np.ascontiguousarray(self.photo.pixels[at]),
-            alpha=None if self.photo.alpha is None else np.ascontiguousarray(self.photo.alpha[at]),
+            pixels=cut(self.photo.pixels, window),
+            alpha=None if self.photo.alpha is None else cut(self.photo.alpha, window),
         )
         uncertainty = None if self.uncertainty is None else np.ascontiguousarray(self.uncertainty[at])
-        return replace(
-            self, photo=photo, alpha=np.ascontiguousarray(self.alpha[at]), uncertainty=uncertainty
-        )
+        return replace(self, photo=photo, alpha=np.ascontiguousarray(self.alpha[at]), uncertainty=uncertainty)
 
     def save(
-        self, path: str | Path, emit: Emit = "cutout", *, background: Background | None = None,
-        strip: bool = False, note: str | None = None,
+        self,
+        path: str | Path,
+        emit: Emit = "cutout",
+        *,
+        background: Background | None = None,
+        strip: bool = False,
+        note: str | None = None,
     ) -> None:
         """Writes one picture of it, whole or not at all; format by suffix.
 
@@ -171,9 +178,7 @@ class Matte:
             OutputError: It cannot be written there, or the format cannot hold it.
         """
         if emit == "cutout":
-            photos.write_cutout(
-                path, self.foreground(), self.alpha, photo=self.photo, strip=strip, note=note
-            )
+            photos.write_cutout(path, self.foreground(), self.alpha, photo=self.photo, strip=strip, note=note)
         elif emit == "alpha":
             photos.write_alpha(path, self.alpha, photo=self.photo, depth=self.photo.depth, strip=strip)
         elif emit == "trimap":
@@ -194,9 +199,7 @@ class Matte:
             raise SettingsError(f"nothing to emit is called {emit!r}; there are: {', '.join(EMITS)}")
 
 
-def _grown(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], steps: int = 12) -> np.ndarray[
-    tuple[int, ...], np.dtype[np.bool_]
-]:
+def _grown(mask: Bool, steps: int = 12) -> Bool:
     """A mask widened by `steps` pixels in a square: room for the soft edge around it."""
     rows = mask.copy()
     for shift in (2**i for i in range(4) if 2**i <= steps):
@@ -212,15 +215,14 @@ def _grown(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], steps: int = 1
     return rows
 
 
-def status_of(presence: float, absent_below: float, present_from: float) -> Status:
-    """Presence in words.
+def cut(pixels: Pixels, window: Window) -> Pixels:
+    """The part of a picture that lies in a window, on its own memory."""
+    part: Pixels = pixels[window.slices].copy()
+    return part
 
-    Raises:
-        OutputError: Never; thresholds are the model card's.
-    """
+
+def status_of(presence: float, absent_below: float, present_from: float) -> Status:
+    """Presence in words."""
     if presence < absent_below:
         return "absent"
     return "present" if presence >= present_from else "unsure"
-
-
-__all__ = ["EMITS", "Background", "Emit", "Matte", "OutputError", "Status", "status_of"]

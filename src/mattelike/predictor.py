@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,11 +15,11 @@ from mattelike import framing, models, photos, prompts, resampling, tokens
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
 from mattelike.framing import Frame
-from mattelike.mattes import Matte, status_of
+from mattelike.mattes import Matte, cut, status_of
 from mattelike.models import Coarse, Model, Role
 from mattelike.prompts import Prompt
 from mattelike.refinement import refine as refined
-from mattelike.values import Features, Float32, Guidance, ModelCard, Photo, RoI
+from mattelike.values import Bool, Features, Float32, Guidance, ModelCard, Photo, RoI
 
 PhotoLike: TypeAlias = Any  # path, bytes, numpy array, PIL.Image or Photo: `mattelike.photos.read` decides
 Reference: TypeAlias = tuple[PhotoLike, Prompt]
@@ -127,7 +128,12 @@ class Predictor:
         return self._grown(features, images, weights, positive, negative, roi)
 
     def _grown(
-        self, features: Features, images: Float32, weights: Float32, positive: Float32, negative: Float32,
+        self,
+        features: Features,
+        images: Float32,
+        weights: Float32,
+        positive: Float32,
+        negative: Float32,
         roi: RoI,
     ) -> Float32:
         """The whole of a thing that was marked in part: the model's answer for the reference itself."""
@@ -136,12 +142,12 @@ class Predictor:
         coarse = self.model.alpha(images, features, self.model.guide(features, itself))
         cells = tokens.coverage(coarse.alpha, weights.shape)
         if roi.kind == "box":
-            cells = cells * positive
+            grown = (cells * positive).astype(np.float32)
         else:
-            cells = np.maximum(cells, positive)
-        cells = np.where(negative >= 0.5, np.float32(0), cells) if roi.kind != "box" else cells
+            grown = np.maximum(cells, positive)
+            grown[negative >= 0.5] = 0
         # An answer that lost the thing is no answer: what was marked still stands.
-        return cells if float(cells.max()) >= 0.5 else weights
+        return grown if float(grown.max()) >= 0.5 else weights
 
     # --- matte ---------------------------------------------------------------------------------------
 
@@ -180,7 +186,8 @@ class Predictor:
         else:
             alpha = np.clip(framing.undo(coarse.alpha, frame), 0, 1)
         if photo.alpha is not None:
-            alpha = alpha * (photo.alpha / np.float32(np.iinfo(photo.alpha.dtype).max))
+            top = np.float32(np.iinfo(photo.alpha.dtype).max)
+            alpha = alpha * (photo.alpha.astype(np.float32) / top)
         presence = guidance.presence if coarse.presence is None else coarse.presence
         return Matte(
             photo=photo,
@@ -242,12 +249,10 @@ class Predictor:
         return images, self.model.features(images, role)
 
     @staticmethod
-    def _inside(frame: Frame, grid: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _inside(frame: Frame, grid: tuple[int, ...]) -> Bool:
         """Cells that show the photo itself, not only its reflected border."""
-        rows, columns = frame.extent((grid[0], grid[1]))
-        inside: np.ndarray[Any, np.dtype[np.bool_]] = (np.arange(grid[0]) < rows)[:, None] & (
-            np.arange(grid[1]) < columns
-        )[None]
+        rows, columns = (ceil(cells) for cells in frame.extent((grid[0], grid[1])))
+        inside: Bool = (np.arange(grid[0]) < rows)[:, None] & (np.arange(grid[1]) < columns)[None]
         return inside
 
 
@@ -259,10 +264,8 @@ def closer(photo: Photo, roi: RoI) -> tuple[Photo, RoI]:
     at = window.slices
     share = 100 * np.count_nonzero(roi.positive) / roi.positive.size
     note = f"the marked thing is only {share:.2g} % of {photo.name or 'the photo'}: looked at from close up"
-    cut = replace(photo, pixels=np.ascontiguousarray(photo.pixels[at]), alpha=None)
-    return cut, replace(
-        roi, positive=roi.positive[at], negative=roi.negative[at], notes=(*roi.notes, note)
-    )
+    marked = replace(roi, positive=roi.positive[at], negative=roi.negative[at], notes=(*roi.notes, note))
+    return replace(photo, pixels=cut(photo.pixels, window), alpha=None), marked
 
 
 def thumbnail(photo: Photo, roi: RoI) -> bytes:
@@ -272,14 +275,14 @@ def thumbnail(photo: Photo, roi: RoI) -> bytes:
     marked = resampling.any_set(roi.positive, frame.content)[..., None]
     if roi.kind in ("points", "scribbles"):
         marked = _dots(marked[..., 0])[..., None]
-        shown = np.where(marked, np.float32([1.0, 0.25, 0.35]), rgb)
+        shown = np.where(marked, np.array([1.0, 0.25, 0.35], np.float32), rgb)
     else:
         shown = np.where(marked, rgb, 0.35 * rgb + 0.6)
     levels = np.floor(shown * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     return photos.encode(levels, ".jpg")
 
 
-def _dots(marked: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _dots(marked: Bool) -> Bool:
     """Marked pixels as dots large enough to be seen."""
     rows, columns = np.nonzero(marked)
     result = marked.copy()

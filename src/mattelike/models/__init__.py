@@ -158,7 +158,8 @@ def load(name: str, *, device: str = "auto", threads: int | None = None, **optio
     unknown = sorted(set(options) - set(plug.options))
     if unknown:
         raise ModelNotFoundError(
-            f"the model {name!r} takes no option {unknown[0]!r}; it takes: {', '.join(plug.options) or 'none'}"
+            f"the model {name!r} takes no option {unknown[0]!r}; "
+            f"it takes: {', '.join(plug.options) or 'none'}"
         )
     module, function = plug.target.split(":")
     model: Model = getattr(import_module(module), function)(device=device, threads=threads, **options)

@@ -40,7 +40,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         known = set(ModelCard.__slots__)
-        values = {
+        values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in table.items()
             if key in known

@@ -93,7 +93,7 @@ def session(path: Path, device: str, threads: int | None) -> Any:
     providers = chosen_providers(device)
     try:
         opened = ort.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # noqa: BLE001 - onnxruntime raises its own, undocumented kinds
+    except Exception as error:  # onnxruntime raises kinds of its own
         raise ModelDamagedError(f"{path}: onnxruntime cannot open it ({error})") from error
     if device not in ("auto", device_in_use(opened)):
         raise DeviceError(

@@ -1,0 +1,1 @@
+"""The networks, in torch: defined once, trained here, shipped as ONNX graphs."""

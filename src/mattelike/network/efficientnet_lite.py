@@ -74,7 +74,8 @@ class SameConv2d(nn.Conv2d):
         """``(b, c, h, w)`` to ``(b, c', h / stride, w / stride)``."""
         if self.lopsided:
             images = F.pad(images, self.margins)
-        return super().forward(images)
+        result: Tensor = super().forward(images)
+        return result
 
 
 class Block(nn.Module):
@@ -90,9 +91,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(b, c, h, w)`` to ``(b, c', h / stride, w / stride)``."""
-        y = x if self.expand is None else F.relu6(self.expand(x))
+        y: Tensor = x if self.expand is None else F.relu6(self.expand(x))
         y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.residual else y
+        z: Tensor = x + y if self.residual else y
+        return z
 
 
 class EfficientNetLite(nn.Module):
@@ -169,7 +171,7 @@ def from_published(state: Mapping[str, Tensor], variant: str = "lite0") -> Effic
     """
     model = EfficientNetLite(variant)
     pairs: list[tuple[nn.Conv2d, str, str]] = [(model.stem, "_conv_stem", "_bn0")]
-    blocks = [block for stage in model.stages for block in stage]  # type: ignore[union-attr]
+    blocks = [block for block in model.stages.modules() if isinstance(block, Block)]
     for index, block in enumerate(blocks):
         at = f"_blocks.{index}."
         if block.expand is not None:

@@ -1,0 +1,1 @@
+"""Learning: groups, made pictures, simulated prompts, losses, the loop, and the way out to ONNX."""

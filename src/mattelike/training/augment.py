@@ -32,8 +32,15 @@ def integer(generator: torch.Generator, high: int) -> int:
 
 
 def warped(
-    picture: Tensor, side: int, *, scale: float, angle: float, centre: tuple[float, float],
-    flip: bool = False, squeeze: float = 1.0, padding: str = "zeros",
+    picture: Tensor,
+    side: int,
+    *,
+    scale: float,
+    angle: float,
+    centre: tuple[float, float],
+    flip: bool = False,
+    squeeze: float = 1.0,
+    padding: str = "zeros",
 ) -> Tensor:
     """A picture placed on a square canvas.
 
@@ -60,8 +67,10 @@ def warped(
     mirror = -1.0 if flip else 1.0
     # Canvas offset (pixels) -> picture offset, both in grid_sample's units of half a picture side.
     a = torch.tensor(
-        [[mirror * cos / sx * side / width, mirror * sin / sx * side / width, 0.0],
-         [-sin / sy * side / height, cos / sy * side / height, 0.0]]
+        [
+            [mirror * cos / sx * side / width, mirror * sin / sx * side / width, 0.0],
+            [-sin / sy * side / height, cos / sy * side / height, 0.0],
+        ]
     )
     shift = torch.tensor([2 * centre[1] / side - 1, 2 * centre[0] / side - 1])
     a[:, 2] = -a[:, :2] @ shift
@@ -110,7 +119,7 @@ def stylised(rgb: Tensor, generator: torch.Generator) -> Tensor:
         return (0.92 - lines.abs() * 3).clamp(0, 1).expand_as(rgb)
     if style == 3:
         return (blurred(rgb, 2.0) - lines.abs() * 1.5).clamp(0, 1)
-    dark, light = torch.rand(2, 3, 1, 1, generator=generator).to(rgb.device)
+    dark, light = torch.rand(2, 3, 1, 1, generator=generator).to(rgb.device).unbind()
     return dark * 0.5 + (light * 0.5 + 0.5 - dark * 0.5) * gray
 
 

@@ -273,16 +273,24 @@ def drawn(
     wanted_absent = min(len(absent), round(settings.questions * settings.absent))
     wanted = min(len(present), settings.questions - wanted_absent)
     questions = [present[i] for i in torch.randperm(len(present), generator=generator)[:wanted].tolist()]
-    questions += [absent[i] for i in torch.randperm(len(absent), generator=generator)[:wanted_absent].tolist()]
+    questions += [
+        absent[i] for i in torch.randperm(len(absent), generator=generator)[:wanted_absent].tolist()
+    ]
     return questions
 
 
 def second_reference(
-    thing: int, target: int, kinds: Sequence[str], things: Sequence[tuple[int, synthesis.Layer]],
-    pictures: Sequence[Picture], generator: torch.Generator,
+    thing: int,
+    target: int,
+    kinds: Sequence[str],
+    things: Sequence[tuple[int, synthesis.Layer]],
+    pictures: Sequence[Picture],
+    generator: torch.Generator,
 ) -> tuple[int, bool]:
     """Another reference of the same kind, or a negative one, or, where there is neither, the same again."""
-    same = [t for t, kind in enumerate(kinds) if kind == kinds[thing] and t != thing and things[t][0] != target]
+    same = [
+        t for t, kind in enumerate(kinds) if kind == kinds[thing] and t != thing and things[t][0] != target
+    ]
     other = [t for t, kind in enumerate(kinds) if kind != kinds[thing] and not related(kind, kinds[thing])]
     if same and chance(generator, 0.6):
         return same[integer(generator, len(same))], False

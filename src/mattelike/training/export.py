@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -86,12 +87,15 @@ def folded(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, ConvNormAct):
             module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
-            module.norm = nn.Identity()
+            module.norm = nn.Identity()  # type: ignore[assignment]
     return model
 
 
 def write_graph(
-    graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], strides: Mapping[str, int],
+    graph: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    strides: Mapping[str, int],
     path: Path,
 ) -> None:
     """Exports one graph with free height and width, and halves its weights.
@@ -111,12 +115,19 @@ def write_graph(
     }
     arguments = tuple(inputs.values())
     names = list(inputs)
-    dynamic: object = tuple(shapes[name] for name in names)
+    dynamic: tuple[Any, ...] = tuple(shapes[name] for name in names)
     if isinstance(graph, HeadGraph):
         dynamic = (shapes["images"], shapes["guidance"], tuple(shapes[n] for n in names[2:]))
     program = torch.onnx.export(
-        graph, arguments, input_names=names, output_names=list(outputs), dynamic_shapes=dynamic,
-        dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+        graph,
+        arguments,
+        input_names=names,
+        output_names=list(outputs),
+        dynamic_shapes=dynamic,
+        dynamo=True,
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
     )
     assert program is not None
     proto = program.model_proto
@@ -164,7 +175,11 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
     channels = model.head.settings.guidance_channels
     guidance = torch.zeros(1, channels, *tokens.shape[-2:])
     names = [f"skip_{i}" for i in range(len(skips))]
-    strides = {"images": 1, "guidance": 16, **{n: 96 // s.shape[-2] for n, s in zip(names, skips, strict=True)}}
+    strides = {
+        "images": 1,
+        "guidance": 16,
+        **{n: 96 // s.shape[-2] for n, s in zip(names, skips, strict=True)},
+    }
     write_graph(
         FeaturesGraph(model), {"images": images}, ["tokens", *names], strides, folder / "features.onnx"
     )

@@ -108,6 +108,4 @@ def split_by_photo(items: Sequence[Item]) -> list[Item]:
 
 
 def _moved(item: Item, split: Split) -> Item:
-    return Item(
-        item.name, item.source, item.kind, item.truth, item.domain, item.photo, item.clean, split
-    )
+    return Item(item.name, item.source, item.kind, item.truth, item.domain, item.photo, item.clean, split)

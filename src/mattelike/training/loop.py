@@ -94,8 +94,11 @@ def build(recipe: Recipe, backbone: EfficientNetLite | None = None) -> EmbeddedM
     """The model of a recipe; the same seed gives the same start."""
     torch.manual_seed(recipe.episodes.seed)
     model = EmbeddedModel(
-        recipe.encoder, head_width=recipe.head_width, head_blocks=recipe.head_blocks,
-        decoder=recipe.decoder, backbone=backbone,
+        recipe.encoder,
+        head_width=recipe.head_width,
+        head_blocks=recipe.head_blocks,
+        decoder=recipe.decoder,
+        backbone=backbone,
     )
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
@@ -191,8 +194,12 @@ def batches(episodes: Episodes, first: int, workers: int) -> Iterator[Batch]:
     """Batches from number `first` on, in order, made by `workers` processes ahead of their use."""
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(episodes, range(first, len(episodes))),
-        batch_size=1, shuffle=False, num_workers=workers, collate_fn=only,
-        prefetch_factor=4 if workers else None, persistent_workers=False,
+        batch_size=1,
+        shuffle=False,
+        num_workers=workers,
+        collate_fn=only,
+        prefetch_factor=4 if workers else None,
+        persistent_workers=False,
     )
     return iter(loader)
 
@@ -205,8 +212,14 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def train(
-    recipe: Recipe, pack: packs.Pack, folder: Path, *, backbone: EfficientNetLite | None = None,
-    start: Mapping[str, Tensor] | None = None, device: str = "cpu", stop_at: int | None = None,
+    recipe: Recipe,
+    pack: packs.Pack,
+    folder: Path,
+    *,
+    backbone: EfficientNetLite | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    device: str = "cpu",
+    stop_at: int | None = None,
 ) -> EmbeddedModel:
     """Trains, or goes on with a run, and returns the averaged model.
 
@@ -271,7 +284,12 @@ def checkpoint(
     """All that an exact resume needs, and beside it the averaged weights alone."""
     save(
         folder / "last.pt",
-        {"step": step, "model": model.state_dict(), "optimiser": steps.state_dict(), "average": average.state},
+        {
+            "step": step,
+            "model": model.state_dict(),
+            "optimiser": steps.state_dict(),
+            "average": average.state,
+        },
     )
     save(folder / "average.pt", {"step": step, "model": average.state, "recipe": asdict(recipe)})
 

@@ -64,8 +64,15 @@ def _binomial(x: Tensor) -> Tensor:
     """Blur by (1, 4, 6, 4, 1) / 16 both ways; sums of slices beat a convolution of one channel."""
     h, w = x.shape[-2:]
     x = F.pad(x, (2, 2, 2, 2), mode="reflect")
-    x = (x[..., 0:w] + x[..., 4 : w + 4] + 4 * (x[..., 1 : w + 1] + x[..., 3 : w + 3]) + 6 * x[..., 2 : w + 2]) / 16
-    return (x[..., 0:h, :] + x[..., 4:, :] + 4 * (x[..., 1 : h + 1, :] + x[..., 3 : h + 3, :]) + 6 * x[..., 2 : h + 2, :]) / 16
+    x = (
+        x[..., 0:w] + x[..., 4 : w + 4] + 4 * (x[..., 1 : w + 1] + x[..., 3 : w + 3]) + 6 * x[..., 2 : w + 2]
+    ) / 16
+    return (
+        x[..., 0:h, :]
+        + x[..., 4:, :]
+        + 4 * (x[..., 1 : h + 1, :] + x[..., 3 : h + 3, :])
+        + 6 * x[..., 2 : h + 2, :]
+    ) / 16
 
 
 def kinds_together(tokens: Tensor, same: Tensor, unsure: Tensor, sharpness: float = 8.0) -> Tensor:
@@ -75,6 +82,7 @@ def kinds_together(tokens: Tensor, same: Tensor, unsure: Tensor, sharpness: floa
         tokens: ``(e, c)``, length one.
         same: bool ``(e, e)``, things of one kind; the diagonal is ignored.
         unsure: bool ``(e, e)``, kinds too near to be pushed apart.
+        sharpness: Multiplier of the cosines.
     """
     itself = torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
     logits = (tokens @ tokens.T) * sharpness
@@ -137,7 +145,7 @@ def terms(
 
 def weighted(found: dict[str, Tensor], weights: LossWeights) -> Tensor:
     """The sum of all terms, each times its weight."""
-    total: Tensor = sum(  # type: ignore[assignment]
+    total: Tensor = sum(
         value * getattr(weights, name) for name, value in found.items() if getattr(weights, name)
     )
     return total

@@ -72,7 +72,9 @@ def write(folder: Path, items: Iterator[tuple[Item, NDArray[np.uint8]]]) -> None
             data = np.ascontiguousarray(pixels).tobytes()
             file.write(data)
             digest = hashlib.sha256(data).hexdigest()[:16]
-            rows.append({**asdict(item), "offset": offset, "height": height, "width": width, "sha256": digest})
+            rows.append(
+                {**asdict(item), "offset": offset, "height": height, "width": width, "sha256": digest}
+            )
             offset += len(data)
     text = json.dumps({"version": VERSION, "items": rows}, indent=0)
     (folder / "pack.json").write_text(text, encoding="utf-8")

@@ -87,7 +87,9 @@ def jittered(alpha: Tensor, generator: torch.Generator) -> Tensor:
     radius = 1 + integer(generator, max(2, alpha.shape[-1] // 48))
     kernel = 2 * radius + 1
     x = alpha[None, None]
-    wide = F.max_pool2d(x, kernel, 1, radius) if chance(generator, 0.6) else -F.max_pool2d(-x, kernel, 1, radius)
+    wide = (
+        F.max_pool2d(x, kernel, 1, radius) if chance(generator, 0.6) else -F.max_pool2d(-x, kernel, 1, radius)
+    )
     # A thin thing must not vanish under the eraser.
     return wide[0, 0] if float(wide.sum()) > 0.3 * float(alpha.sum()) else alpha
 

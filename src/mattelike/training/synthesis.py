@@ -119,11 +119,22 @@ def view(library: Library, place: Place, side: int, generator: torch.Generator) 
         )
         flip, squeeze = chance(generator, 0.5), math.exp(uniform(generator, -0.15, 0.15))
         seen = augment.warped(
-            rgba, side, scale=scale, angle=angle, centre=centre, flip=flip, squeeze=squeeze,
+            rgba,
+            side,
+            scale=scale,
+            angle=angle,
+            centre=centre,
+            flip=flip,
+            squeeze=squeeze,
             padding="reflection",
         )
         inside = augment.warped(
-            torch.ones_like(rgba[:1]), side, scale=scale, angle=angle, centre=centre, flip=flip,
+            torch.ones_like(rgba[:1]),
+            side,
+            scale=scale,
+            angle=angle,
+            centre=centre,
+            flip=flip,
             squeeze=squeeze,
         )
         # Reflection would repeat the thing outside its photo: only what is inside counts, and most must be.
@@ -161,7 +172,12 @@ def backdrop(library: Library, side: int, generator: torch.Generator) -> Tensor:
     slack = [max(0.0, size * scale - side) / 2 for size in rgb.shape[-2:]]
     centre = tuple(side / 2 + uniform(generator, -1, 1) * gap for gap in slack)
     seen = augment.warped(
-        rgb, side, scale=scale, angle=0.0, centre=(centre[0], centre[1]), flip=chance(generator, 0.5),
+        rgb,
+        side,
+        scale=scale,
+        angle=0.0,
+        centre=(centre[0], centre[1]),
+        flip=chance(generator, 0.5),
         padding="reflection",
     )
     if chance(generator, 0.3):
@@ -174,7 +190,13 @@ def positions(count: int, side: int, generator: torch.Generator) -> list[tuple[f
     if count == 1:
         size = side * uniform(generator, 0.35, 0.98)
         spread = (side - size) / 2 + 0.08 * side
-        return [(side / 2 + uniform(generator, -1, 1) * spread, side / 2 + uniform(generator, -1, 1) * spread, size)]
+        return [
+            (
+                side / 2 + uniform(generator, -1, 1) * spread,
+                side / 2 + uniform(generator, -1, 1) * spread,
+                size,
+            )
+        ]
     if chance(generator, 0.6):
         cells = [(r, c) for r in (0.27, 0.73) for c in (0.27, 0.73)]
         order = torch.randperm(4, generator=generator).tolist()
@@ -218,8 +240,13 @@ def scene(
         thing = torch.cat([thing[:3], softened(thing[3:], place.item.truth)])
         scale = size / max(thing.shape[-2:])
         placed = augment.warped(
-            thing, side, scale=scale, angle=uniform(generator, -0.4, 0.4), centre=(row, column),
-            flip=chance(generator, 0.5), squeeze=math.exp(uniform(generator, -0.15, 0.15)),
+            thing,
+            side,
+            scale=scale,
+            angle=uniform(generator, -0.4, 0.4),
+            centre=(row, column),
+            flip=chance(generator, 0.5),
+            squeeze=math.exp(uniform(generator, -0.15, 0.15)),
         )
         colour, alpha = placed[:3], placed[3]
         if chance(generator, 0.8):
@@ -230,9 +257,7 @@ def scene(
             rgb = shadowed(rgb, alpha, generator)
         rgb = colour * alpha + rgb * (1 - alpha)
         alphas = [other * (1 - alpha) for other in alphas] + [alpha]
-    return Picture(
-        augment.photographed(rgb.clamp(0, 1), generator), merged(places, alphas), True, "scene"
-    )
+    return Picture(augment.photographed(rgb.clamp(0, 1), generator), merged(places, alphas), True, "scene")
 
 
 def shadowed(rgb: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
@@ -256,5 +281,3 @@ def merged(places: Sequence[Place], alphas: Sequence[Tensor]) -> tuple[Layer, ..
         if float(alpha.sum()) > 0.004 * alpha.numel()
     ]
     return tuple(layers)
-
-
