@@ -6,23 +6,25 @@ profile of a `Photo` is always one of RGB, or none.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from mattelike.errors import PhotoError, UnsupportedPhotoError
 from mattelike.photos import engine
-from mattelike.photos.engine import Image, VipsError
+from mattelike.photos.engine import Image
 
 GENERIC_CMYK = "cmyk"
 TOLERANCE = 1e-5
 """How far a float may be outside [0, 1]: what arithmetic leaves, not what another range would."""
 
 _STRIP = 1 << 20
-_SPACES = {"RGB ": 3, "GRAY": 1, "CMYK": 4}
+_SPACES = {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}
+_TABLES = {b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1"}
+_CURVES = {b"RGB ": {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"}, b"GRAY": {b"kTRC"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +114,26 @@ def _colours(image: Image) -> int:
 
 
 def _usable(profile: bytes, colours: int) -> bool:
-    """Whether a profile can be used for that many channels; a gray picture may have one of RGB."""
+    """Whether a profile is whole and made for that many channels; a gray picture may have one of RGB.
+
+    libvips would take a generic profile in place of a damaged one, and not say so. Looked at are the table of
+    tags and whether those that give the colours are in it (ICC.1:2022, sections 7.3 and 8.3).
+    """
     if len(profile) < 132 or profile[36:40] != b"acsp":
         return False
-    channels = _SPACES.get(profile[16:20].decode("latin-1"), 0)
-    if channels != colours and not (colours == 1 and channels == 3):
+    space = profile[16:20]
+    if _SPACES.get(space) != colours and not (colours == 1 and space == b"RGB "):
         return False
-    names = {1: "b-w", 3: "srgb", 4: "cmyk"}
-    probe = pyvips.Image.black(1, 1, bands=channels).copy(interpretation=names[channels])
-    try:
-        engine.unwrapped(engine.attach(probe, icc_profile_data=profile).icc_import(embedded=True))
-    except VipsError:
+    (count,) = struct.unpack(">I", profile[128:132])
+    table = profile[132 : 132 + 12 * count]
+    if len(table) < 12 * count:
         return False
-    return True
+    names = set()
+    for name, place, length in struct.iter_unpack(">4sII", table):
+        if place + length > len(profile):
+            return False
+        names.add(name)
+    return bool(names & _TABLES) or (space in _CURVES and names >= _CURVES[space])
 
 
 def _from_cmyk(image: Image, profile: bytes | None, notes: tuple[str, ...]) -> Settled:

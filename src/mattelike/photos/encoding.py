@@ -44,17 +44,17 @@ class Kind:
 # PNG: of compressions 1 to 6 and all filters, on 12 megapixels of a noisy photo cut out, level 2 with "sub"
 # took 0.36 s and 13.7 MB; level 6 with all filters 1.0 s for 12.9 MB; level 1 without filter 0.32 s, 24.8 MB.
 _PNG = Kind("pngsave", 16, True, 2**31 - 1, {"compression": 2, "filter": "sub"})
-_TIFF = Kind("tiffsave", 16, True, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal", "Q": 1})
+_TIFF = Kind("tiffsave", 16, True, 2**31 - 1, {"compression": "deflate", "predictor": "horizontal"})
 _WEBP = Kind(
     "webpsave",
     8,
     True,
     16383,
-    {"lossless": True, "exact": True, "effort": 1},
+    {"lossless": True, "exact": True, "effort": 0},
     {"exact": True, "alpha_q": 100},
 )
 _AVIF = Kind(
-    "heifsave", 16, True, 16384, {"compression": "av1", "Q": 90, "effort": 3, "subsample_mode": "off"}
+    "heifsave", 16, True, 16384, {"compression": "av1", "Q": 90, "effort": 0, "subsample_mode": "off"}
 )
 _JPEG = Kind("jpegsave", 8, False, 65500, {"Q": 95, "subsample_mode": "off", "optimize_coding": True})
 

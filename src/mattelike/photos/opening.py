@@ -100,6 +100,8 @@ def opened_bytes(data: bytes, name: str) -> Opened:
 
 def _descriptor(path: str | Path, name: str) -> int:
     """A descriptor of a regular file; looked at first, for opening a device can already act on it."""
+    if "\0" in str(path):
+        raise PhotoError(f"{name}: no such file: a name cannot hold a zero byte")
     try:
         _refuse_special(Path(path).stat(), name)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -107,8 +109,6 @@ def _descriptor(path: str | Path, name: str) -> int:
     except OSError as error:
         what = _REASONS.get(error.errno or 0, error.strerror or "it cannot be opened")
         raise PhotoError(f"{name}: {what}") from error
-    except ValueError as error:
-        raise PhotoError(f"{name}: no such file: a name cannot hold a zero byte") from error
     try:
         _refuse_special(os.fstat(descriptor), name)
     except PhotoError:

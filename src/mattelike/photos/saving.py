@@ -43,9 +43,10 @@ def save(path: str | Path, write: Callable[[int], None], encoded: Callable[[], b
         OutputError: When it cannot be written; nothing is left behind.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise OutputError(f"{shown(path)}: a name cannot hold a zero byte")
     try:
-        special = _is_special(path)
-        if special:
+        if _is_special(path):
             _write_through(path, encoded())
         else:
             _write_beside(path, write)
@@ -53,10 +54,6 @@ def save(path: str | Path, write: Callable[[int], None], encoded: Callable[[], b
         raise OutputError(f"{shown(path)}: {_why(error)}") from error
     except VipsError as error:
         raise OutputError(f"{shown(path)}: cannot be written: {reason(error)}") from error
-    except ValueError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{shown(path)}: a name cannot hold a zero byte") from error
 
 
 def write_all(descriptor: int, data: bytes) -> None:
