@@ -1,0 +1,43 @@
+"""Committed checkpoints: small, complete, and strict."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mattelike.errors import ModelDamagedError
+from mattelike.training import loop, starts
+from tests.training.test_loop import TINY
+
+
+def test_a_checkpoint_comes_back_to_float16(tmp_path):
+    model = loop.build(TINY)
+    starts.write(tmp_path / "a.safetensors", TINY, model.state_dict(), 7)
+    recipe, back, step = starts.read(tmp_path / "a.safetensors")
+    assert (recipe, step) == (TINY, 7)
+    for name, value in model.state_dict().items():
+        if "classifier" not in name:
+            assert torch.allclose(back.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4), name
+
+
+def test_trap_63_missing_and_spare_tensors_are_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    starts.write(path, TINY, loop.build(TINY).state_dict(), 7)
+    state = load_file(path)
+    model = loop.build(TINY)
+    with pytest.raises(ModelDamagedError, match=r"lacks encoder\.tokens\.weight"):
+        starts.load(model, {k: v for k, v in state.items() if k != "encoder.tokens.weight"}, "a")
+    with pytest.raises(ModelDamagedError, match="belongs nowhere"):
+        starts.load(model, {**state, "spare": torch.zeros(1)}, "a")
+    with pytest.raises(ModelDamagedError, match=r"\(1,\)"):
+        starts.load(model, {**state, "encoder.tokens.bias": torch.zeros(1)}, "a")
+
+
+def test_another_file_is_no_checkpoint(tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelDamagedError, match="not a checkpoint"):
+        starts.read(tmp_path / "x.safetensors")
+    (tmp_path / "y.safetensors").write_bytes(b"no")
+    with pytest.raises(ModelDamagedError, match="not a checkpoint"):
+        starts.read(tmp_path / "y.safetensors")
