@@ -18,7 +18,7 @@ def dtssd(
     *,
     where: Bool | None = None,
     norm: Literal["mean", "sum"] = "mean",
-    scale: float = 1,
+    scale: int | float = 1,
 ) -> float:
     """Difference of the changes from frame to frame.
 

@@ -1,0 +1,1 @@
+"""Measuring methods on benchmarks, and the figures to compare with."""
