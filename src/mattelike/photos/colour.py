@@ -56,7 +56,13 @@ def shrunk(image: Image, size: Size) -> Image:
     height, width = size
     if (image.height, image.width) == size:
         return image
-    small = image.resize(width / image.width, vscale=height / image.height, kernel="lanczos3")
+    deep = image.format == "ushort"
+    # Whole numbers are resized with weights of 12 bits: right to half a level of 8 bits, but off by up to a
+    # hundred levels of 16, so those go through floats.
+    exact = image.cast("float") if deep else image
+    small = exact.resize(width / image.width, vscale=height / image.height, kernel="lanczos3")
+    if deep:
+        small = (small + 0.5).floor().cast("ushort").copy(interpretation=image.interpretation)
     return small.crop(0, 0, width, height)
 
 

@@ -7,7 +7,7 @@ once. What the photo's file said goes along: its profile, EXIF, XMP and resoluti
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -26,7 +26,17 @@ from mattelike.photos.encoding import (
 from mattelike.photos.engine import Image
 from mattelike.values import Float32, Photo, Pixels
 
-Target: TypeAlias = str | Path | BinaryIO
+
+@runtime_checkable
+class Sink(Protocol):
+    """Anything bytes can be written to, such as an open binary file."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the bytes."""
+        ...
+
+
+Target: TypeAlias = str | Path | Sink
 
 
 def write_cutout(
