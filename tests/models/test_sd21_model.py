@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.models import tiny_sd
 
 from mattelike import tokens
 from mattelike.contexts import Context, joined
@@ -22,7 +23,6 @@ from mattelike.models.sd21_model import IconModel
 from mattelike.models.sd21_settings import settings_of
 from mattelike.network import icon_guidance
 from mattelike.values import Guidance, RoI
-from tests.models import tiny_sd
 
 Cells = NDArray[np.float32]
 FAST: Mapping[str, Any] = {"side": 128, "ensemble_size": 2}
@@ -350,7 +350,7 @@ def test_the_contract_is_the_common_one(icon: IconModel) -> None:
     assert isinstance(icon, Model)
     guidance, coarse = matte(icon, encode(icon))
     assert guidance.maps.shape == (4, 8, 8)
-    assert 0 <= guidance.similarity.min() and guidance.similarity.max() == 1
+    assert guidance.similarity.min() >= 0 and guidance.similarity.max() == 1
     assert guidance.maps[0].sum() == pytest.approx(12, abs=0.01)
     assert coarse.alpha.dtype == np.float32
     assert 0 < coarse.alpha.min() <= coarse.alpha.max() < 1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models import tiny_sd
 from torch import Tensor
 
 from mattelike.models import sd21_unet
 from mattelike.models.sd21_extractor import as_layer
 from mattelike.network import captured
-from tests.models import tiny_sd
 
 BLOCKS, STRIDES, PLACES = (2, 5), (32, 16), ("down", "mid", "up")
 

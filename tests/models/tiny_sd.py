@@ -30,7 +30,8 @@ def unet(seed: int = 0, cross: int = 1024) -> Any:
     torch.manual_seed(seed)
     return UNet2DConditionModel(
         sample_size=SIDE // 8, in_channels=4, out_channels=4, block_out_channels=(16, 16, 32, 32),
-        attention_head_dim=(1, 1, 2, 2), cross_attention_dim=cross, use_linear_projection=True, layers_per_block=2,
+        attention_head_dim=(1, 1, 2, 2), cross_attention_dim=cross, use_linear_projection=True,
+        layers_per_block=2,
         norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     ).eval()  # fmt: skip

@@ -86,7 +86,7 @@ class IconSettings:
             nothing in the end, ``pad`` keeps proportions, ``release`` crops the centre and stretches back.
         metric_size: Size at which metrics are taken.
         reference_policy: Which member of a group is the reference (D24).
-        allow_self: Let a picture be its own reference in evaluations.
+        allow_self: Let a picture be its own reference; the release does so in ``pairs``, groups of two.
         prompt_extension_m: Tokens that every prompted token adds (D26, section 3.6), for points and
             scribbles; 0 adds none. The paper gives no number.
         reference_reduction: How several references are brought together (D27).
@@ -158,7 +158,7 @@ class IconSettings:
     eval_geometry: Geometry = "resize"
     metric_size: Literal["original", "network"] = "original"
     reference_policy: Literal["fixed", "random"] = "fixed"
-    allow_self: bool = False
+    allow_self: bool | Literal["pairs"] = False
     prompt_extension_m: int = 16
     reference_reduction: Literal["mean", "tokens", "max"] = "mean"
     image_channels: Literal[3, 4] = 3
@@ -210,6 +210,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "train_geometry": "release",
         "eval_geometry": "release",
         "reference_policy": "random",
+        "allow_self": "pairs",
         "conn_component": "release",
         "png_rounding": "floor",
         "on_empty": "zeros",

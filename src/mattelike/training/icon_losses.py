@@ -71,9 +71,10 @@ def regional_smooth_l1(
 
 
 def laplacian(alpha: Tensor, truth: Tensor, levels: int = LEVELS) -> Tensor:
-    """Difference of the Laplacian pyramids, coarser levels weighing more: ``1/5 sum_s 2^s mean |L_s - L_s*|``.
+    """Difference of the Laplacian pyramids, coarser levels weighing more.
 
-    The coarsest Gaussian level is not compared, so that a constant offset costs nothing.
+    ``1/5 sum_s 2^s mean |L_s - L_s*|`` over five levels. The coarsest Gaussian level is not compared, so that
+    a constant offset costs nothing.
     """
     # The pyramid is linear: the difference of two is the pyramid of the difference.
     x = (alpha - truth)[None, None]
@@ -246,8 +247,8 @@ def total(
             sums[name] = sums.get(name, torch.zeros_like(value)) + value
     scale = 1 / len(truths) if reduction == "mean" else 1.0
     loss = torch.stack(list(sums.values())).sum() * scale
-    value = float(loss.detach())
+    size = float(loss.detach())
     # Written so that a loss that is not a number fails too.
-    if not value <= LIMIT:
-        raise FloatingPointError(f"the loss is {value:.3g}; the run has gone wrong")
+    if not size <= LIMIT:
+        raise FloatingPointError(f"the loss is {size:.3g}; the run has gone wrong")
     return loss, {name: value * scale for name, value in sums.items()}

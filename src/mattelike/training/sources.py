@@ -1,36 +1,20 @@
-"""Data in context groups as others lay it out: the release's index, folders, CSV; and who is whose reference.
-
-Nothing here loads a picture before it is asked for.
-"""
+"""Data in context groups as others lay it out: the release's index, folders, tables, published data sets."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import random
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from mattelike import photos
-from mattelike.errors import PhotoError, UsageError
-from mattelike.values import Float32, Photo
+from mattelike.errors import UsageError
 
 Kind = Literal["matting", "segmentation"]
-Policy = Literal["fixed", "random"]
-AllowSelf = bool | Literal["pairs"]
 
 IMAGES, MASKS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"), (".png", ".tif", ".tiff")
 OPEN_IMAGES = "open-images"
-# Levels of an 8-bit trimap from which a pixel is unknown, and from which it is foreground.
-UNKNOWN_FROM, FOREGROUND_FROM = 85, 170
-# Smallest share of the picture from which an instance is always kept, and the rule below it.
-ALWAYS_FROM = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,196 +243,3 @@ def _existing(path: Path, where: str) -> Path:
     if not path.is_file():
         raise UsageError(f"{where}: {path} is not there")
     return path
-
-
-# --- choosing them -----------------------------------------------------------------------------------
-
-
-def keep_probability(smallest: float) -> float:
-    """Probability that an Open Images sample is kept, by the share of its smallest instance.
-
-    ``min(1, 100 (0.6 - x) x / 9) ** 5`` below 0.3, 1 from there on: nearly none of the tiny ones.
-    """
-    if smallest >= ALWAYS_FROM:
-        return 1.0
-    return float(max(0.0, min(1.0, 100 * (0.6 - smallest) * smallest / 9)) ** 5)
-
-
-def without_small(samples: Iterable[Sample], seed: int = 0) -> list[Sample]:
-    """Samples that pass `keep_probability`; those that state no areas stay. The same seed keeps the same."""
-    return [
-        sample
-        for sample in samples
-        if not sample.areas or _share(seed, "small", sample.name) < keep_probability(min(sample.areas))
-    ]
-
-
-def split(samples: Iterable[Sample], ratio: float, seed: int = 1) -> tuple[list[Sample], list[Sample]]:
-    """Sorted by name, shuffled with a fixed seed, cut: the first part holds `ratio` of them."""
-    ordered = sorted(samples, key=lambda sample: sample.name)
-    random.Random(seed).shuffle(ordered)
-    cut = int(len(ordered) * ratio)
-    return ordered[:cut], ordered[cut:]
-
-
-def without_overlap(train: Sequence[Sample], test: Iterable[Sample], allow: bool = False) -> list[Sample]:
-    """Training samples, none of whose pictures is tested on.
-
-    Args:
-        train: To be trained on.
-        test: To be tested on.
-        allow: Accept an overlap all the same.
-
-    Raises:
-        UsageError: A picture is in both, by name or by content.
-    """
-    if allow:
-        return list(train)
-    tested = list(test)
-    names, contents = {s.name for s in tested}, {_content(s.image) for s in tested}
-    for sample in train:
-        if sample.name in names or _content(sample.image) in contents:
-            raise UsageError(f"{sample.image} is in the test set too; leave it out, or set allow_overlap")
-    return list(train)
-
-
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _share(*name: object) -> float:
-    """A number in [0, 1) that depends on its name alone."""
-    digest = hashlib.sha256("/".join(str(part) for part in name).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def half_or_full(alpha: Any) -> Literal["half", "full"]:
-    """Whether a thing is cut off by the frame: uint8 alpha ``(h, w)`` summed over the four border lines."""
-    lines = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
-    border = sum(int(line.astype(np.int64).sum()) for line in lines)
-    return "full" if border < sum(alpha.shape) / 100 else "half"
-
-
-# --- references --------------------------------------------------------------------------------------
-
-
-class Pairs:
-    """Who is whose reference. A pair depends on the seed, the epoch and its number alone, never on workers.
-
-    Args:
-        samples: Every one of them is a target.
-        seed: Of the choice.
-        policy: ``fixed``: the one marked in its group, else the first by name; ``random``: any other.
-        allow_self: Let a sample be its own reference where its group has no other; ``pairs``, as the
-            release has it: in groups of two as well.
-
-    Raises:
-        UsageError: A group of one, and `allow_self` is False.
-    """
-
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        seed: int = 0,
-        policy: Policy = "random",
-        allow_self: AllowSelf = False,
-    ) -> None:
-        self.samples = list(samples)
-        self.seed = seed
-        self.policy = policy
-        self.allow_self = allow_self
-        self.groups: dict[str, list[int]] = defaultdict(list)
-        for number, sample in enumerate(self.samples):
-            self.groups[sample.group].append(number)
-        alone = sorted(group for group, members in self.groups.items() if len(members) == 1)
-        if alone and not allow_self:
-            raise UsageError(
-                f"the group {alone[0]!r} has one picture, so nothing can be its reference; add one, leave it "
-                "out, or set allow_self"
-            )
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def pair(self, epoch: int, number: int) -> tuple[Sample, Sample]:
-        """Reference and target number `number` of an epoch."""
-        return self.samples[self._reference(epoch, number)], self.samples[number]
-
-    def _reference(self, epoch: int, number: int) -> int:
-        members = self.groups[self.samples[number].group]
-        others = [member for member in members if member != number]
-        if not others:
-            return number
-        if self.policy == "fixed":
-            return self._fixed(members, number)
-        if self.allow_self == "pairs" and len(members) == 2:
-            others = members
-        return others[int(_share(self.seed, epoch, number) * len(others))]
-
-    def _fixed(self, members: Sequence[int], number: int) -> int:
-        """The marked one first, then by name; a reference's own reference is the next."""
-        ordered = sorted(members, key=lambda m: (not self.samples[m].is_reference, self.samples[m].name))
-        return ordered[0] if ordered[0] != number else ordered[1]
-
-
-# --- pixels ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
-    """A sample's pixels, upright.
-
-    Attributes:
-        image: float32 ``(h, w, 3)`` in [-1, 1].
-        alpha: float32 ``(h, w)`` in [0, 1].
-        trimap: float32 ``(h, w)`` in {0, 0.5, 1}, or None.
-        kind: Of the truth.
-    """
-
-    image: Float32
-    alpha: Float32
-    trimap: Float32 | None
-    kind: Kind
-
-
-def loaded(sample: Sample) -> Loaded:
-    """Reads a sample.
-
-    Raises:
-        PhotoError: A file that cannot be read, or picture and truth of different sizes.
-    """
-    photo = photos.read(sample.image)
-    top = np.iinfo(photo.pixels.dtype).max
-    image = photo.pixels.astype(np.float32) * np.float32(2 / top) - np.float32(1)
-    alpha = one_channel(photos.read(sample.alpha))
-    if sample.kind == "segmentation":
-        alpha = (alpha > 0.5).astype(np.float32)
-    trimap = None if sample.trimap is None else three_levels(one_channel(photos.read(sample.trimap)))
-    for truth, path in ((alpha, sample.alpha), (trimap, sample.trimap)):
-        if truth is not None and truth.shape != image.shape[:2]:
-            raise PhotoError(
-                f"{path}: {truth.shape[1]} x {truth.shape[0]} pixels, its picture {sample.image.name} has "
-                f"{image.shape[1]} x {image.shape[0]}"
-            )
-    return Loaded(image, alpha, trimap, sample.kind)
-
-
-def one_channel(photo: Photo) -> Float32:
-    """An alpha map as saved: the alpha channel where there is one, else the first channel; in [0, 1]."""
-    levels = photo.pixels[..., 0] if photo.alpha is None else photo.alpha
-    found: Float32 = levels.astype(np.float32) / np.float32(np.iinfo(levels.dtype).max)
-    return found
-
-
-def three_levels(trimap: Float32) -> Float32:
-    """A trimap in {0, 0.5, 1} from its levels in [0, 1]."""
-    level = np.floor(trimap * 255 + 0.5)
-    half = np.where(level >= UNKNOWN_FROM, np.float32(0.5), np.float32(0))
-    return np.where(level >= FOREGROUND_FROM, np.float32(1), half).astype(np.float32)
-
-
-def as_references(samples: Iterable[Sample], names: Iterable[str]) -> list[Sample]:
-    """The same samples with those named marked as references."""
-    marked = set(names)
-    return [replace(sample, is_reference=sample.name in marked) for sample in samples]
