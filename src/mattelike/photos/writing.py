@@ -6,6 +6,7 @@ once. What the photo's file said goes along: its profile, EXIF, XMP and resoluti
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -77,7 +78,13 @@ def write_cutout(
         OutputError: It cannot be written there; nothing is left behind.
     """
     output = _cutout(
-        _suffix(target, suffix), pixels, alpha, photo, gray, strip, premultiplied, keep_hidden, quality, note
+        _suffix(target, suffix),
+        pixels,
+        alpha,
+        _Along(photo, strip, quality, note),
+        gray=gray,
+        premultiplied=premultiplied,
+        keep_hidden=keep_hidden,
     )
     _put(target, output)
 
@@ -109,7 +116,7 @@ def write_alpha(
         UsageError: Alpha outside [0, 1], another depth, an unknown format.
         OutputError: It cannot be written there; nothing is left behind.
     """
-    _put(target, _matte(_suffix(target, suffix), alpha, photo, depth, strip, quality, note))
+    _put(target, _matte(_suffix(target, suffix), alpha, depth, _Along(photo, strip, quality, note)))
 
 
 def write_rgb(
@@ -137,7 +144,7 @@ def write_rgb(
         UsageError: Pixels that are not RGB, an unknown format.
         OutputError: It cannot be written there; nothing is left behind.
     """
-    _put(target, _opaque(_suffix(target, suffix), pixels, photo, strip, quality, note))
+    _put(target, _opaque(_suffix(target, suffix), pixels, _Along(photo, strip, quality, note)))
 
 
 def encode(
@@ -158,12 +165,15 @@ def encode(
 
     Arguments and errors are those of `write_cutout`, `write_rgb` and `write_alpha`.
     """
+    along = _Along(photo, strip, quality, note)
     if pixels is not None and alpha is not None:
-        output = _cutout(suffix, pixels, alpha, photo, gray, strip, premultiplied, keep_hidden, quality, note)
+        output = _cutout(
+            suffix, pixels, alpha, along, gray=gray, premultiplied=premultiplied, keep_hidden=keep_hidden
+        )
     elif pixels is not None:
-        output = _opaque(suffix, pixels, photo, strip, quality, note)
+        output = _opaque(suffix, pixels, along)
     elif alpha is not None:
-        output = _matte(suffix, alpha, photo, depth, strip, quality, note)
+        output = _matte(suffix, alpha, depth, along)
     else:
         raise UsageError("encode needs pixels, alpha or both")
     return _bytes(output)
@@ -172,75 +182,66 @@ def encode(
 # --- the three pictures ------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Along:
+    """What goes along with the pixels of every picture; see `write_cutout`."""
+
+    photo: Photo | None
+    strip: bool
+    quality: int | None
+    note: str | None
+
+
 def _cutout(
     suffix: str,
     pixels: Pixels,
     alpha: Float32,
-    photo: Photo | None,
+    along: _Along,
+    *,
     gray: bool,
-    strip: bool,
     premultiplied: bool,
     keep_hidden: bool,
-    quality: int | None,
-    note: str | None,
 ) -> Output:
     _check(pixels, alpha)
-    kind = kind_of(suffix, transparent=True, size=alpha.shape)
+    kind = kind_of(suffix, transparent=True, size=pixels.shape[:2])
     if gray and not _is_gray(pixels):
         raise UsageError("gray=True needs three equal channels; write this picture in colour")
     colours = in_depth(engine.wrapped(pixels[..., :1] if gray else pixels), kind)
-    covered = engine.wrapped(quantised(alpha, 8 if kind.deepest == 8 or pixels.dtype == np.uint8 else 16))
+    deep = kind.deepest == 16 and pixels.dtype == np.uint16
+    covered = engine.wrapped(quantised(alpha, 16 if deep else 8))
     if not (keep_hidden or premultiplied):
         colours = (covered > 0).ifthenelse(colours, 0).cast(colours.format)
     image = colours.bandjoin(in_depth(covered, kind))
-    deep = image.format == "ushort"
     image = image.copy(interpretation=engine.interpretation(image.bands, deep))
-    return _output(image, kind, photo, True, strip, quality, note, premultiplied)
+    return _output(image, kind, along, coloured=True, associated=premultiplied)
 
 
-def _opaque(
-    suffix: str, pixels: Pixels, photo: Photo | None, strip: bool, quality: int | None, note: str | None
-) -> Output:
+def _opaque(suffix: str, pixels: Pixels, along: _Along) -> Output:
     _check(pixels, None)
     kind = kind_of(suffix, transparent=False, size=pixels.shape[:2])
-    return _output(in_depth(engine.wrapped(pixels), kind), kind, photo, True, strip, quality, note)
+    return _output(in_depth(engine.wrapped(pixels), kind), kind, along, coloured=True)
 
 
-def _matte(
-    suffix: str,
-    alpha: Float32,
-    photo: Photo | None,
-    depth: int | None,
-    strip: bool,
-    quality: int | None,
-    note: str | None,
-) -> Output:
+def _matte(suffix: str, alpha: Float32, depth: int | None, along: _Along) -> Output:
     if alpha.ndim != 2 or alpha.size == 0:
         raise UsageError(f"an alpha is (h, w), got {alpha.shape}")
     if depth is None:
-        depth = photo.depth if photo is not None else 8
+        depth = along.photo.depth if along.photo is not None else 8
     if depth not in (8, 16):
         raise UsageError(f"depth must be 8 or 16, got {depth}")
     kind = kind_of(suffix, transparent=False, size=alpha.shape)
     image = in_depth(engine.wrapped(quantised(alpha, min(depth, kind.deepest))), kind)
-    return _output(image, kind, photo, False, strip, quality, note)
+    return _output(image, kind, along, coloured=False)
 
 
-def _output(
-    image: Image,
-    kind: Kind,
-    photo: Photo | None,
-    coloured: bool,
-    strip: bool,
-    quality: int | None,
-    note: str | None,
-    associated: bool = False,
-) -> Output:
+def _output(image: Image, kind: Kind, along: _Along, *, coloured: bool, associated: bool = False) -> Output:
+    photo = along.photo
     points = photo.metadata.cicp if photo is not None and coloured else None
     if points is not None and kind is not KINDS[".png"]:
         raise UsageError("the colours of an HDR photo can be declared in PNG only: write .png")
-    image, keep = with_metadata(image, photo, coloured=coloured, strip=strip, note=note)
-    return Output(image, kind, {**options_of(kind, image, quality), "keep": keep}, associated, points)
+    image, keep = with_metadata(image, photo, coloured=coloured, strip=along.strip, note=along.note)
+    options = {**options_of(kind, image, along.quality), "keep": keep}
+    return Output(image, kind, options, associated, points)
 
 
 def _check(pixels: Pixels, alpha: Float32 | None) -> None:
