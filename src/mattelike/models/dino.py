@@ -4,58 +4,42 @@ Weights come from a folder or from the hub, as `transformers` writes them; nothi
 id is given and ``MATTELIKE_OFFLINE`` is not set.
 
 Tokens are the patch tokens of the last block after the final LayerNorm. That is the layer both papers
-evaluate for dense tasks ("x_norm_patchtokens" of their code) and the one training-free matchers read (Matcher,
-INSID3): earlier layers are better at edges, but mix in position and colour, and here only kinds count. The
-CLS token and the registers stand for no place in the picture and are dropped.
+evaluate for dense tasks ("x_norm_patchtokens" of their code) and the one training-free matchers read: earlier
+layers are better at edges, but mix in position and colour, and here only kinds count. The CLS token and the
+registers stand for no place in the picture and are dropped.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from mattelike.contexts import Context
-from mattelike.errors import DeviceError, MissingExtraError, ModelDamagedError, ModelNotFoundError
+from mattelike.errors import DeviceError, ModelDamagedError, ModelNotFoundError
 from mattelike.models import Coarse, Role, contrastive
+from mattelike.models.dino_files import (
+    Origin,
+    imported,
+    located,
+    preprocessing,
+    read_json,
+    weight_files,
+    weights_hash,
+)
 from mattelike.models.free import free_alpha
 from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
 
 # Longest side seen, rounded up to whole patches: 518 pixels (37 cells) at patch 14, 512 (32 cells) at 16.
 SIDE = 512
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-EXAMPLE = "facebook/dinov2-small"
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 LICENCES = {
     "dinov2": "Apache-2.0",
     "dinov2_with_registers": "Apache-2.0",
     "dinov3_vit": "DINOv3 License",
 }
-# The only files ever fetched: configuration and safetensors, nothing that could be executed.
-FILES = ("config.json", "preprocessor_config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where weights are and what to call that place.
-
-    Attributes:
-        folder: Holds the files.
-        source: For the card: the folder, or the hub id with its commit.
-    """
-
-    folder: Path
-    source: str
 
 
 class DinoModel:
@@ -68,7 +52,7 @@ class DinoModel:
     """
 
     def __init__(self, origin: Origin, *, device: str = "auto", threads: int | None = None) -> None:
-        torch, transformers = _imported("torch"), _imported("transformers")
+        torch, transformers = imported("torch"), imported("transformers")
         self._torch = torch
         if threads:
             torch.set_num_threads(threads)
@@ -142,15 +126,6 @@ def dino(
     return DinoModel(located(str(source), revision), device=device, threads=threads)
 
 
-def _imported(package: str) -> ModuleType:
-    from importlib import import_module
-
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MissingExtraError(package, "dino", "the model 'dino'") from error
-
-
 def chosen_device(torch: ModuleType, device: str) -> str:
     """A device of torch that is really there.
 
@@ -169,128 +144,6 @@ def chosen_device(torch: ModuleType, device: str) -> str:
     return device
 
 
-# --- finding the files -------------------------------------------------------------------------------
-
-
-def located(source: str, revision: str) -> Origin:
-    """The folder of a model: given as such, or fetched from the hub, or found in the hub's cache.
-
-    Raises:
-        ModelNotFoundError: Not there; says what to do.
-    """
-    if not source:
-        raise ModelNotFoundError(
-            f"the model 'dino' brings no weights; give source=FOLDER or source=HUB_ID, such as {EXAMPLE}"
-        )
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return Origin(folder, source)
-    if not HUB_ID.fullmatch(source):
-        raise ModelNotFoundError(
-            f"{source}: no such folder, and not a hub id; give a folder with config.json and "
-            f"model.safetensors, or an id such as {EXAMPLE}"
-        )
-    found = fetched(source, revision)
-    return Origin(found, f"{source}@{found.name[:12]}")
-
-
-def fetched(source: str, revision: str) -> Path:
-    """A hub model's folder in the hub's own cache, downloaded unless ``MATTELIKE_OFFLINE`` is set.
-
-    Raises:
-        ModelNotFoundError: It is not in the cache and cannot be downloaded.
-    """
-    hub = _imported("huggingface_hub")
-    errors = _imported("huggingface_hub.errors")
-    offline = os.environ.get("MATTELIKE_OFFLINE", "") not in ("", "0")
-    try:
-        return Path(
-            hub.snapshot_download(
-                source, revision=revision or None, allow_patterns=list(FILES), local_files_only=offline
-            )
-        )
-    except errors.GatedRepoError as error:
-        raise ModelNotFoundError(
-            f"{source}: its licence must be accepted first, at https://huggingface.co/{source}; then `hf auth login`"
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        reason = "MATTELIKE_OFFLINE is set" if offline else "the hub cannot be reached"
-        raise ModelNotFoundError(
-            f"{source}: not downloaded yet and {reason}; run `hf download {source}` where there is a network, "
-            "or give a folder"
-        ) from error
-    except (errors.HfHubHTTPError, OSError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ModelNotFoundError(f"{source}: cannot be had from the hub ({line}); check the id and revision") from error
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON table.
-
-    Raises:
-        ModelDamagedError: Not one.
-    """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelDamagedError(f"{path}: cannot be read ({error}); fetch the model again") from error
-    if not isinstance(table, dict):
-        raise ModelDamagedError(f"{path}: not a table; fetch the model again")
-    return table
-
-
-def preprocessing(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of RGB in [0, 1] from ``preprocessor_config.json``, or ImageNet's without one."""
-    path = folder / "preprocessor_config.json"
-    table = read_json(path) if path.is_file() else {}
-    mean = tuple(float(v) for v in table.get("image_mean", IMAGENET_MEAN))
-    std = tuple(float(v) for v in table.get("image_std", IMAGENET_STD))
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise ModelDamagedError(f"{path}: image_mean and image_std must be three numbers; fetch the model again")
-    return mean, std
-
-
-def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model, in the order they are hashed.
-
-    Raises:
-        ModelNotFoundError: There are none.
-    """
-    index = folder / "model.safetensors.index.json"
-    names = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
-    missing = next((name for name in names if not (folder / name).is_file()), None)
-    if missing or not names:
-        raise ModelNotFoundError(
-            f"{folder}: no {missing or 'weights'} in it; save the model with "
-            "save_pretrained(..., safe_serialization=True), or give a hub id"
-        )
-    return tuple(folder / name for name in names)
-
-
-def weights_hash(files: tuple[Path, ...]) -> str:
-    """SHA-256 of the weights: of the one file, or of the parts' hashes in order."""
-    parts = [_part_hash(path.resolve(), *_stamp(path)) for path in files]
-    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_size, about.st_mtime_ns
-
-
-@cache
-def _part_hash(path: Path, size: int, changed: int) -> str:
-    """Hash of one file as it is now; size and time of change are there to tell a new one."""
-    # The hub's cache names every large file by its SHA-256, and checked it at download.
-    if path.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", path.name):
-        return path.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# --- opening them ------------------------------------------------------------------------------------
-
-
 def opened(transformers: ModuleType, torch: ModuleType, folder: Path) -> tuple[Any, Any]:
     """The network in float32, every weight of it loaded, and its configuration.
 
@@ -306,15 +159,21 @@ def opened(transformers: ModuleType, torch: ModuleType, folder: Path) -> tuple[A
     weight_files(folder)
     try:
         network, loaded = transformers.AutoModel.from_pretrained(
-            str(folder), dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         line = str(error).strip().splitlines()[0]
         raise ModelDamagedError(f"{folder}: cannot be opened ({line}); fetch the model again") from error
     # The mask token is used in pre-training alone. Anything else that is missing would be random.
     missing = sorted(name for name in loaded["missing_keys"] if not name.endswith("mask_token"))
     if missing:
-        raise ModelDamagedError(f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; fetch it again")
+        raise ModelDamagedError(
+            f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; fetch it again"
+        )
     return network, network.config
 
 
