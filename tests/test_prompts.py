@@ -296,6 +296,15 @@ def test_trap_30_a_trimap_read_as_a_matte_leaves_its_gray_open():
     assert roi.positive[100, 150] and not roi.positive[100, 50] and not roi.negative[100, 50]
 
 
+def test_a_matte_of_few_levels_is_a_mask_not_a_label_map():
+    matte = np.zeros((300, 400), np.uint8)
+    matte[60:240, 80:320] = 255
+    for index, level in enumerate((25, 58, 181, 222)):
+        matte[60 + 30 * index : 80 + 30 * index, 60:80] = level
+    roi = resolve(Mask(matte), photo())
+    assert alike(roi, matte > 127)
+
+
 def test_trap_30_wide_labels_are_no_noise():
     labels = labelled(300, 1000, dtype=np.int32)
     with pytest.raises(PromptError, match="300, 1000"):

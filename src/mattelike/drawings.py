@@ -36,6 +36,10 @@ _SURE = 0.9  # a soft mask marks above this, and rules out below one minus this
 _CHOOSE = "choose one with label="
 
 
+FLAT = 0.2
+"""Share of the white area up to which flat grays are a matte's, not labels."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
     """A raster, read.
@@ -228,6 +232,8 @@ def _labels(levels: NDArray[Any], present: list[int], half: float) -> list[int]:
     bent = any(NOISE * white < level < white for level in present)
     slack = NOISE * white if bent else 0.0
     areas = _histogram(even_pixels(levels), levels.dtype)
-    if not any(areas[level] >= PATCH and slack < level < white - slack for level in present):
+    between = [level for level in present if areas[level] >= PATCH and slack < level < white - slack]
+    # A matte of few levels has flat grays too, but they are little beside what is white.
+    if sum(areas[level] for level in between) <= FLAT * areas[int(white - slack) :].sum():
         return []
     return [level for level in present if level > 0 and areas[level] >= PATCH]
