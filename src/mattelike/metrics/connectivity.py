@@ -53,18 +53,19 @@ class Runs:
 def gap(pair: Pair, variant: Variant) -> float:
     """Sum of ``|phi(pred) - phi(true)|`` over the pixels that count."""
     kept = held(pair.pred, pair.true, variant).reshape(-1)
-    pred, true = pair.pred.reshape(-1), pair.true.reshape(-1)
+    flat_pred, flat_true = pair.pred.reshape(-1), pair.true.reshape(-1)
     where = None if pair.where is None else pair.where.reshape(-1)
     total = 0.0
     for start in range(0, kept.size, BLOCK):
         block = slice(start, start + BLOCK)
-        unlike = pred[block] != true[block]
+        pred, true, steps = flat_pred[block], flat_true[block], STEPS.take(kept[block])
+        # Where the higher one is forgiven, both are.
+        counts = (np.maximum(pred, true) - steps >= THETA) & (pred != true)
         if where is not None:
-            unlike &= where[block]
-        at = start + np.flatnonzero(unlike)
+            counts &= where[block]
+        at = np.flatnonzero(counts)
         # phi is 1 less the excess, and the 1 falls out of the difference.
-        steps = STEPS[kept[at]]
-        total += float(np.abs(_excess(pred[at], steps) - _excess(true[at], steps)).sum())
+        total += float(np.abs(_excess(pred[at], steps[at]) - _excess(true[at], steps[at])).sum())
     return total
 
 
