@@ -29,9 +29,10 @@ def cut_out(
     """A cut-out of every photo, and the vase on another background where it is there at all."""
     for path, matte in zip(paths, predictor.mattes(paths, context, workers=2), strict=True):
         print(f"{path.name}: {matte.status} ({matte.presence:.2f})")
-        matte.save(OUT / f"{path.stem}.png")
+        name = f"{path.parent.name}-{path.stem}"
+        matte.save(OUT / f"{name}.png")
         if matte.status != "absent":
-            matte.save(OUT / f"{path.stem}.on-grass.jpg", emit="composite", background=background)
+            matte.save(OUT / f"{name}.in-the-park.jpg", emit="composite", background=background)
 
 
 def main() -> None:

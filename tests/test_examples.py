@@ -14,7 +14,10 @@ import pytest
     ("script", "results"),
     [
         ("simple.py", ["simple.png"]),
-        ("advanced.py", ["advanced/vase.context", "advanced/00.png", "advanced/00.on-grass.jpg"]),
+        (
+            "advanced.py",
+            ["advanced/vase.context", "advanced/vase-02.png", "advanced/vase-02.in-the-park.jpg"],
+        ),
         ("expert.py", ["expert/00.png", "expert/05.png"]),
     ],
 )
