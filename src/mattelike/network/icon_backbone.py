@@ -127,8 +127,8 @@ class FlexOnBackbone(nn.Module):
         target: Encoded,
         similar: Tensor,
         best: Tensor,
-        opposed: Tensor | None,
-        contrasted: Tensor | None,
+        opposed: Tensor | None = None,
+        contrasted: Tensor | None = None,
     ) -> dict[int, Tensor]:
         """Guidance by level; see `icon_guidance.guidance_maps`."""
         inter = self.declared.inter
