@@ -22,6 +22,7 @@ section 3.6 (extension)     `extend` as written; `seeded`, `boxed` for the contr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,22 @@ def split_heads(tokens: Array, heads: int) -> Array:
 def constant(x: Array) -> Array:
     """The same values without their gradient; numpy arrays have none."""
     return x.detach() if hasattr(x, "detach") else x
+
+
+def split_families(tokens: Array, heads: int, whole: int = 0) -> tuple[Array, ...]:
+    """A feature grid as families of heads, all heads of a family equally wide.
+
+    Args:
+        tokens: ``(..., c, h, w)``.
+        heads: Heads the first ``c - whole`` channels are split into.
+        whole: Channels at the end that are one wide head of their own; 0 for none.
+
+    Returns:
+        One array ``(..., m_i, h * w, d_i)`` a family.
+    """
+    if whole == 0:
+        return (split_heads(tokens, heads),)
+    return split_heads(tokens[..., :-whole, :, :], heads), split_heads(tokens[..., -whole:, :, :], 1)
 
 
 def per_head(values: Array, like: Array) -> Array:
@@ -247,6 +264,31 @@ def compare(
     )
 
 
+def compare_families(
+    targets: Sequence[Array],
+    references: Sequence[Array],
+    weights: Array,
+    temperatures: Array,
+    affinities: Array,
+) -> Evidence:
+    """`compare` for heads of several widths: the evidence of all families side by side.
+
+    Args:
+        targets: One ``(..., m_i, n, d_i)`` a family.
+        references: One ``(..., m_i, k, d_i)`` a family.
+        weights: ``(..., k)`` in [0, 1].
+        temperatures: Sharpness of inter-similarity of every head, over all families in a row.
+        affinities: The same for intra-similarity.
+    """
+    found, first = [], 0
+    for target, reference in zip(targets, references, strict=True):
+        own = slice(first, first + target.shape[-3])
+        found.append(compare(target, reference, weights, temperatures[own], affinities[own]))
+        first = own.stop
+    xp = array_namespace(weights)
+    return Evidence(*(xp.concat([getattr(e, name) for e in found], axis=-2) for name in EVIDENCE))
+
+
 def presence_score(evidence: Evidence, cells: int = 20) -> Array:
     """How surely the kind is somewhere in the target, ``(...)``, without any learned part.
 
@@ -335,3 +377,21 @@ def boxed(tokens: Array, inside: Array, affinities: Array) -> Array:
     logits = cosine * per_head(affinities, cosine) - 1e4 * itself + xp.log(prior + 1e-9)[..., None, None, :]
     share = xp.mean((softmax(logits) @ inside[..., None, :, None])[..., 0], axis=-2)
     return inside * share
+
+
+def grown(families: Sequence[Array], positive: Array, negative: Array, affinities: Array, box: bool) -> Array:
+    """`seeded` (or, for a box, `boxed`) by every family of heads, and the mean of what they say.
+
+    Args:
+        families: One ``(..., m_i, n, d_i)`` a family.
+        positive: ``(..., n)`` in [0, 1]; for a box, its inside.
+        negative: ``(..., n)`` in [0, 1]; a box has its outside.
+        affinities: Sharpness of every head, over all families in a row.
+        box: Which of the two.
+    """
+    total, first = 0, 0
+    for tokens in families:
+        own = affinities[first : first + tokens.shape[-3]]
+        total = total + (boxed(tokens, positive, own) if box else seeded(tokens, positive, negative, own))
+        first += tokens.shape[-3]
+    return total / len(families)

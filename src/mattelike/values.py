@@ -109,6 +109,8 @@ class ModelCard:
         stride: Pixels per token.
         channels: Channels of a token.
         heads: Groups the token's channels are split into for matching; each group is L2-normalised.
+        whole_channels: Channels at the end of a token that are one wide head of their own, after the
+            `heads` that share the rest; 0 for none.
         temperatures: One softmax sharpness (multiplier of the cosine) per head, for inter-similarity.
         affinities: The same for intra-similarity (self-affinity of the target).
         reference_side: Longest side, in pixels, at which references are looked at.
@@ -131,6 +133,7 @@ class ModelCard:
     stride: int
     channels: int
     heads: int = 1
+    whole_channels: int = 0
     temperatures: tuple[float, ...] = (10.0,)
     affinities: tuple[float, ...] = (14.0,)
     reference_side: int = 512

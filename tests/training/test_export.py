@@ -55,11 +55,13 @@ def test_torch_and_onnxruntime_agree_end_to_end(model, folder, size):
     weights = torch.rand(1, size[0] * size[1] // 256, generator=generator)
     with torch.no_grad():
         looked = model.look(torch.cat([reference, target]))
-        evidence = model.compare(looked.tokens[1:], looked.tokens[:1], weights)
+        evidence = model.compare(
+            [tokens[1:] for tokens in looked.tokens], [tokens[:1] for tokens in looked.tokens], weights
+        )
         answer = model.answer(looked, torch.tensor([1]), evidence)
     mean, std = (np.asarray(v, np.float32)[:, None, None] for v in (shipped.card.mean, shipped.card.std))
     seen = [shipped.features((x.numpy() - mean) / std, "target") for x in (reference, target)]
-    tokens, _ = seen[0].tokens[0].reshape(16, -1).T, None
+    tokens = seen[0].tokens[0].reshape(shipped.card.channels, -1).T
     context = Context(tokens, weights[0].numpy(), np.zeros(len(tokens), np.int16), "toy", shipped.card.sha256)
     guidance = shipped.guide(seen[1], context)
     coarse = shipped.alpha((target.numpy() - mean) / std, seen[1], guidance)

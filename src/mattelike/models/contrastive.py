@@ -29,11 +29,10 @@ def weigh(
         # A thing thinner than a cell covers no cell by half: its best cells stand for it all the same.
         most = float(positive.max())
         return positive if most >= 0.5 or most == 0 else positive * np.float32(0.5 / most)
-    tokens = similarity.split_heads(features.tokens[0], card.heads)
-    if kind == "box":
-        weights = similarity.boxed(tokens, positive.reshape(-1), card.affinities)
-    else:
-        weights = similarity.seeded(tokens, positive.reshape(-1), negative.reshape(-1), card.affinities)
+    families = similarity.split_families(features.tokens[0], card.heads, card.whole_channels)
+    weights = similarity.grown(
+        families, positive.reshape(-1), negative.reshape(-1), card.affinities, box=kind == "box"
+    )
     return np.asarray(weights, np.float32).reshape(positive.shape)
 
 
@@ -59,13 +58,14 @@ def guide(card: ModelCard, features: Features, context: Context) -> Guidance:
     """
     height, width = features.tokens.shape[-2:]
     tokens, weights = float_tokens(context)
-    target = similarity.split_heads(features.tokens[0], card.heads)
-    reference = similarity.split_heads(np.ascontiguousarray(tokens.T)[:, None, :], card.heads)
-    evidence = similarity.compare(target, reference, weights, card.temperatures, card.affinities)
+    targets = similarity.split_families(features.tokens[0], card.heads, card.whole_channels)
+    row = np.ascontiguousarray(tokens.T)[:, None, :]
+    references = similarity.split_families(row, card.heads, card.whole_channels)
+    evidence = similarity.compare_families(targets, references, weights, card.temperatures, card.affinities)
     maps = evidence.stacked().reshape(-1, height, width).astype(np.float32)
     return Guidance(
         maps=maps,
-        names=similarity.channel_names(card.heads),
+        names=similarity.channel_names(evidence.contrast.shape[0]),
         similarity=evidence.contrast.mean(axis=0).reshape(height, width).astype(np.float32),
         propagated=evidence.propagated.mean(axis=0).reshape(height, width).astype(np.float32),
         presence=float(np.clip(similarity.presence_score(evidence), 0, 1)),

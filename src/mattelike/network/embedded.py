@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,12 +23,12 @@ class Looked(NamedTuple):
 
     Attributes:
         images: ``(b, 3, h, w)``, normalised.
-        tokens: ``(b, m, n, d)``, length one along d, float32.
+        tokens: One ``(b, m, n, d)`` a family of heads, length one along d, float32.
         skips: Features for the head, coarsest first.
     """
 
     images: Tensor
-    tokens: Tensor
+    tokens: tuple[Tensor, ...]
     skips: tuple[Tensor, ...]
 
 
@@ -35,12 +36,17 @@ class EmbeddedModel(nn.Module):
     """Encoder and head, with `mattelike.similarity` between them."""
 
     def __init__(
-        self, encoder: EncoderSettings, *, head_width: int = 160, head_blocks: int = 2,
-        decoder: tuple[int, ...] = (64, 40, 24), backbone: EfficientNetLite | None = None,
+        self,
+        encoder: EncoderSettings,
+        *,
+        head_width: int = 160,
+        head_blocks: int = 2,
+        decoder: tuple[int, ...] = (64, 40, 24),
+        backbone: EfficientNetLite | None = None,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(encoder, backbone)
-        channels = len(similarity.EVIDENCE) * encoder.heads
+        channels = len(similarity.EVIDENCE) * (encoder.heads + encoder.kinds_head)
         self.head = IconFlex(
             IconFlexSettings(self.encoder.skip_channels, channels, head_width, head_blocks, decoder)
         )
@@ -51,12 +57,16 @@ class EmbeddedModel(nn.Module):
         std = torch.tensor(STD, device=images.device)[:, None, None]
         seen = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         tokens, skips = self.encoder(seen)
-        return Looked(seen, similarity.split_heads(tokens.float(), self.encoder.settings.heads), skips)
+        heads = self.encoder.settings.heads
+        families = similarity.split_families(tokens.float(), heads, self.encoder.whole_channels)
+        return Looked(seen, families, skips)
 
-    def compare(self, target: Tensor, reference: Tensor, weights: Tensor) -> similarity.Evidence:
-        """What references say of targets; see `mattelike.similarity.compare`."""
-        return similarity.compare(
-            target, reference, weights, self.encoder.temperatures(), self.encoder.affinities()
+    def compare(
+        self, targets: Sequence[Tensor], references: Sequence[Tensor], weights: Tensor
+    ) -> similarity.Evidence:
+        """What references say of targets; see `mattelike.similarity.compare_families`."""
+        return similarity.compare_families(
+            targets, references, weights, self.encoder.temperatures(), self.encoder.affinities()
         )
 
     def answer(

@@ -30,6 +30,8 @@ class EncoderSettings:
         blocks: Mixers at stride 16.
         attention: Whether one layer of attention among all cells goes before the last mixer.
         tuned_from: Index of the first backbone stage that is trained; 7 trains none.
+        kinds_head: Add one wide head of the backbone's own features, untrained: what ImageNet knows of
+            kinds, which training on few kinds would lose.
     """
 
     variant: str = "lite0"
@@ -39,6 +41,7 @@ class EncoderSettings:
     blocks: int = 3
     attention: bool = True
     tuned_from: int = 7
+    kinds_head: bool = False
 
 
 class Encoder(nn.Module):
@@ -60,9 +63,17 @@ class Encoder(nn.Module):
         self.blocks = nn.Sequential(*layers)
         self.norm = ChannelNorm(width)
         self.tokens = nn.Conv2d(width, settings.heads * settings.head_channels, 1)
-        # exp of these: sharpness of inter- and intra-similarity, one a head.
-        self.log_temperatures = nn.Parameter(torch.full((settings.heads,), 2.3))
-        self.log_affinities = nn.Parameter(torch.full((settings.heads,), 2.6))
+        # exp of these: sharpness of inter- and intra-similarity, one a head; the wide head's cosines lie
+        # closer together.
+        wide = [3.0] if settings.kinds_head else []
+        self.log_temperatures = nn.Parameter(torch.tensor([2.3] * settings.heads + wide))
+        self.log_affinities = nn.Parameter(torch.tensor([2.6] * settings.heads + wide))
+
+    @property
+    def whole_channels(self) -> int:
+        """Channels of the wide head; 0 without it."""
+        channels = self.backbone.channels
+        return channels[4] + channels[6] if self.settings.kinds_head else 0
 
     @property
     def skip_channels(self) -> tuple[int, ...]:
@@ -107,4 +118,21 @@ class Encoder(nn.Module):
         low = parts["deep"] + parts["deeper"] + parts["semantic"]
         x = parts["mid"] + parts["fine"] + upsampled(low, like=taps[4])
         x = self.norm(self.blocks(x))
-        return self.tokens(x), (x, taps[2], taps[1], taps[0])
+        tokens = self.tokens(x)
+        if self.settings.kinds_head:
+            tokens = torch.cat([tokens.float(), kinds(taps[4], taps[6])], dim=1)
+        return tokens, (x, taps[2], taps[1], taps[0])
+
+
+def kinds(fine: Tensor, deep: Tensor) -> Tensor:
+    """The backbone's own features as tokens: strides 16 and 32, each brought to length one, side by side.
+
+    Args:
+        fine: ``(b, c, h, w)``.
+        deep: ``(b, c', h / 2, w / 2)``.
+
+    Returns:
+        ``(b, c + c', h, w)``, float32.
+    """
+    parts = [x.float() / x.float().square().sum(dim=1, keepdim=True).add(1e-6).sqrt() for x in (fine, deep)]
+    return torch.cat([parts[0], upsampled(parts[1], like=fine)], dim=1)

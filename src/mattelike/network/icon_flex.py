@@ -77,7 +77,9 @@ class IconFlex(nn.Module):
         coarsest, *finer = settings.skip_channels
         width = settings.width
         self.read_guidance = nn.Sequential(
-            nn.Conv2d(settings.guidance_channels, width, 1), nn.GELU("tanh"), nn.Conv2d(width, width, 3, padding=1)
+            nn.Conv2d(settings.guidance_channels, width, 1),
+            nn.GELU("tanh"),
+            nn.Conv2d(width, width, 3, padding=1),
         )
         self.read_features = nn.Conv2d(coarsest, width, 1)
         rounds: list[nn.Module] = []

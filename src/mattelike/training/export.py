@@ -193,7 +193,8 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
     card = replace(
         card,
         stride=16,
-        channels=settings.heads * settings.head_channels,
+        channels=settings.heads * settings.head_channels + model.encoder.whole_channels,
+        whole_channels=model.encoder.whole_channels,
         heads=settings.heads,
         temperatures=tuple(round(float(t), 4) for t in model.encoder.temperatures()),
         affinities=tuple(round(float(t), 4) for t in model.encoder.affinities()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,12 +14,12 @@ from mattelike.training.losses import coverage, kinds_together, terms
 from mattelike.training.prompts import BOX, SEEDS, Marks
 
 
-def weighed(model: EmbeddedModel, tokens: Tensor, marks: Marks) -> Tensor:
+def weighed(model: EmbeddedModel, families: Sequence[Tensor], marks: Marks) -> Tensor:
     """Foreground weight of every reference cell, sparse marks extended by self-similarity (section 3.6).
 
     Args:
         model: Knows its affinities.
-        tokens: ``(p, r, m, n, d)``, tokens of the references.
+        families: One ``(p, r, m, n, d)`` a family of heads, tokens of the references.
         marks: Their marks.
 
     Returns:
@@ -25,14 +27,16 @@ def weighed(model: EmbeddedModel, tokens: Tensor, marks: Marks) -> Tensor:
     """
     weights = marks.positive.clone()
     affinities = model.encoder.affinities()
-    for form, extended in ((SEEDS, similarity.seeded), (BOX, None)):
+    for form in (SEEDS, BOX):
         at = marks.form == form
-        if not bool(at.any()):
-            continue
-        if extended is not None:
-            weights[at] = extended(tokens[at], marks.positive[at], marks.negative[at], affinities)
-        else:
-            weights[at] = similarity.boxed(tokens[at], marks.positive[at], affinities)
+        if bool(at.any()):
+            weights[at] = similarity.grown(
+                [tokens[at] for tokens in families],
+                marks.positive[at],
+                marks.negative[at],
+                affinities,
+                box=form == BOX,
+            )
     return weights
 
 
@@ -41,11 +45,11 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
     device = batch.images.device.type
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         looked = model.look(batch.images)
-    references = looked.tokens[batch.references]
+    references = [tokens[batch.references] for tokens in looked.tokens]
     weights = weighed(model, references, batch.marks)
     evidence = model.compare(
-        looked.tokens[batch.targets],
-        references.transpose(1, 2).flatten(2, 3),
+        [tokens[batch.targets] for tokens in looked.tokens],
+        [tokens.transpose(1, 2).flatten(2, 3) for tokens in references],
         weights.flatten(1),
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
@@ -54,6 +58,7 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
     truth, trusted = (batch.window.of(x, batch.stride) for x in (batch.truth, batch.trusted))
     near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
     found = terms(answer, near, covered, truth, trusted, batch.present, batch.exact)
-    middle = similarity.mean_token(looked.tokens[batch.things], batch.weights).flatten(1)
+    # The first family is the learned one: it is asked to bring kinds together.
+    middle = similarity.mean_token(looked.tokens[0][batch.things], batch.weights).flatten(1)
     found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
     return found
