@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -220,6 +220,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     device: str = "cpu",
     stop_at: int | None = None,
+    told: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> EmbeddedModel:
     """Trains, or goes on with a run, and returns the averaged model.
 
@@ -231,6 +232,7 @@ def train(
         start: Weights to start from instead (an average of an earlier run).
         device: Where to compute.
         stop_at: Stop after this step, to be resumed later.
+        told: Called with every row of the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = torch.device(device)
@@ -271,6 +273,8 @@ def train(
             row |= {"step": step, "loss": round(float(loss.detach()), 5), "norm": round(float(norm), 4)}
             row |= {"seconds": round(spent, 1), "waiting": round(waiting / spent, 4), "skipped": skipped}
             log.write(json.dumps(row) + "\n")
+            if told is not None:
+                told(row)
             if (step + 1) % recipe.save_every == 0 or step + 1 == last:
                 log.flush()
                 checkpoint(folder, recipe, model, steps, average, step + 1)
