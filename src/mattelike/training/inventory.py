@@ -1,8 +1,8 @@
 """The data folder as items with pixels, and a pack made of them.
 
 Layout: ``<set>/<group>/<id>.jpg`` with its mask or matte in ``<id>.png``; a ``<set>/*.tar`` with the same
-inside; ``<id>.webp`` with the matte as its fourth channel. A ``manifest.json`` beside a set states the licence
-of every photo.
+inside; ``<id>.webp`` with the matte as its fourth channel. A ``manifest.json`` beside a set states the
+licence of every photo.
 """
 
 from __future__ import annotations

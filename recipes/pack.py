@@ -1,0 +1,29 @@
+"""Builds a training pack from a data folder.
+
+python recipes/pack.py DATA OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from mattelike.training import inventory
+
+
+def main() -> None:
+    """Writes the pack and prints what is in it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder with one folder a data set")
+    parser.add_argument("out", type=Path, help="folder for pack.bin and pack.json")
+    arguments = parser.parse_args()
+    built = inventory.build(arguments.data, arguments.out)
+    counts = Counter((place.item.source, place.item.split) for place in built.places)
+    for (source, split), count in sorted(counts.items()):
+        print(f"{source:20} {split:10} {count:5}")
+    print(f"{len(built.places)} items, {built.pixels.size / 2**20:.0f} MiB, {built.sha256[:12]}")
+
+
+if __name__ == "__main__":
+    main()
