@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from mattelike.training.validation.questions import FORMS, Form, Picture, Plan, 
 SCENES = 48
 ABSENT_PHOTOS, ABSENT_BACKGROUNDS, ABSENT_SCENES = 6, 2, 2
 CELLS = ((0.26, 0.26), (0.26, 0.74), (0.74, 0.26), (0.74, 0.74))
-# A thing that fills less, or runs out of its photo along more of the border, makes a poor reference or cut-out.
+# A thing that fills less, or runs out of its photo along more of the border, is a poor reference or cut-out.
 SMALLEST, LARGEST, CUT_OFF = 0.03, 0.75, 0.04
 QUICK_SCENES, QUICK_TARGETS, QUICK_ABSENT = 10, 3, 2
 
@@ -41,6 +41,7 @@ class _Chooser:
         twice = repeated(pack, [p for p in held if p.item.domain == "photo"])
         self.excluded = {**excluded, **twice}
         held = [p for p in held if p.item.name not in twice]
+        self.kind_of = {p.item.name: p.item.kind for p in held}
         self.whole = {p.item.name: fit(pack, p) for p in held}
         self.photos = _by_kind(p for p in held if p.item.domain == "photo")
         self.renders = _by_kind(p for p in held if p.item.domain == "render")
@@ -103,7 +104,7 @@ class _Chooser:
                 others = [name for name in self.references(kind, target, 5) if name != reference]
                 question = self.asked("kinds", kind, [reference, *others][:4], target, forms=forms)
                 quick = number % 2 == 0 and at < QUICK_TARGETS
-                short: tuple[Form, ...] = question.forms if number % 4 == 0 and at == 0 else ("mask",)
+                short: tuple[Form, ...] = question.forms if at == 0 else ("mask",)
                 questions.append(replace(question, quick=quick, quick_forms=short))
         return questions
 
@@ -238,13 +239,7 @@ class _Chooser:
 
     def shown(self, picture: Picture) -> list[str]:
         """Kinds in a composite."""
-        kinds = {
-            p.item.name: kind
-            for groups in (self.photos, self.renders)
-            for kind, places in groups.items()
-            for p in places
-        }
-        return [kinds[thing.item] for thing in picture.things]
+        return [self.kind_of[thing.item] for thing in picture.things]
 
 
 def apart(kind: str, others: Sequence[str]) -> bool:
@@ -272,8 +267,8 @@ def repeated(pack: Pack, places: Sequence[Place]) -> dict[str, str]:
     return found
 
 
-def _by_kind(places: object) -> dict[str, list[Place]]:
+def _by_kind(places: Iterable[Place]) -> dict[str, list[Place]]:
     groups: dict[str, list[Place]] = {}
-    for place in places:  # type: ignore[attr-defined]
+    for place in places:
         groups.setdefault(place.item.kind, []).append(place)
     return groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -86,6 +86,7 @@ class Trained:
     Args:
         network: In evaluation mode.
         sha256: Hash of its weights.
+        card: How pictures are to be shown to it; all else is read off the network.
     """
 
     def __init__(self, network: EmbeddedModel, sha256: str, card: ModelCard) -> None:
@@ -96,8 +97,8 @@ class Trained:
             stride=16,
             channels=settings.heads * settings.head_channels,
             heads=settings.heads,
-            temperatures=tuple(float(t) for t in encoder.temperatures()),
-            affinities=tuple(float(t) for t in encoder.affinities()),
+            temperatures=tuple(encoder.temperatures().tolist()),
+            affinities=tuple(encoder.affinities().tolist()),
             mean=MEAN,
             std=STD,
             reference_side=card.reference_side,
@@ -196,7 +197,7 @@ def opened(
         model = OnnxModel(path, threads=threads)
     else:
         model = models.load(name, threads=threads)
-    return Predicting(name, Predictor(Remembering(model)), refine)  # type: ignore[arg-type]
+    return Predicting(name, Predictor(Remembering(model)), refine)
 
 
 def trained(path: Path, side: int | None = None) -> Trained:
@@ -213,5 +214,7 @@ def trained(path: Path, side: int | None = None) -> Trained:
         recipe: Recipe = from_table(Recipe, saved["recipe"])
         network = build(recipe)
         starts.load(network, saved["model"], str(path))
-    shown = {} if side is None else {"reference_side": side, "target_side": side}
-    return Trained(network, digest, ModelCard("embedded", 16, 0, pooling="average", grows=True, **shown))
+    card = ModelCard("embedded", 16, 0, pooling="average", grows=True)
+    if side is not None:
+        card = replace(card, reference_side=side, target_side=side)
+    return Trained(network, digest, card)

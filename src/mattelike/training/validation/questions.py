@@ -135,7 +135,8 @@ def load(path: Path) -> Plan:
 
 
 def _question(row: Mapping[str, Any]) -> Question:
-    return Question(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    return Question(**values)
 
 
 def _line(value: Question | Picture) -> str:

@@ -30,7 +30,7 @@ ROWS: Mapping[Row, str] = {
 WORST = 10
 TILE = 192
 GRAY = np.float32(0.5)
-MARKED = np.float32([1.0, 0.2, 0.3])
+MARKED = np.array([1.0, 0.2, 0.3], np.float32)
 
 
 def markdown(summaries: Mapping[str, Summary]) -> str:
@@ -128,7 +128,7 @@ def sheet(method: Method, studio: Studio, scores: Sequence[Score]) -> NDArray[np
         alpha = judged(method, studio, question, score.form)[1]
         parts = [
             outlined(reference.rgb, reference.alpha(question.kind)),
-            tile(target.rgb.astype(np.float32) / 255),
+            tile(target.rgb.astype(np.float32) / np.float32(255)),
             tile(over_gray(target.rgb, alpha)),
             tile(over_gray(target.rgb, target.alpha(question.kind))),
         ]
