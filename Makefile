@@ -2,12 +2,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test docs demo bench clean
+.PHONY: help setup check format lint types layers test docs demo bench pack train model validate clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 EXTRAS := train,dino,sd,evaluate,baselines,video,heic
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+DATA ?= ../shared/data
+PACK ?= packs/full
+RUN ?=
 CODE := src tests docs examples benchmarks scripts recipes
 
 help:  ## what can be typed
@@ -49,6 +52,20 @@ demo:  ## a light install in .venv-demo and the main job on examples/; results i
 
 bench: setup  ## seconds, start-up and memory of the main job, as JSON lines
 	$(BIN)/python benchmarks/matting.py $(BENCH)
+
+pack: $(PACK)/pack.json  ## what training reads, from the data sets in DATA
+
+$(PACK)/pack.json: | setup
+	$(BIN)/python recipes/pack.py $(DATA) $(PACK)
+
+train: setup pack  ## the embedded model by its recipe; goes on where it was stopped
+	$(BIN)/mattelike train recipes/embedded.toml --pack $(PACK)
+
+model: setup  ## the shipped graphs, from the committed checkpoint or the average of RUN
+	$(BIN)/python recipes/export.py $(RUN)
+
+validate: setup pack  ## the public validation of the shipped model
+	$(BIN)/python recipes/validate.py embedded --pack $(PACK)
 
 clean:  ## removes what was built here; not the environments
 	rm -rf build dist demo docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis
