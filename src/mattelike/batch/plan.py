@@ -1,0 +1,159 @@
+"""Which photo goes where, all decided before the first is read.
+
+No two photos share an output, not even on a disk that cannot tell ``X`` from ``x``; no output is an input;
+no output is a folder that another needs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from mattelike.batch.finding import Found, Limits, find
+from mattelike.batch.jobs import Outcome, Settings, Task
+from mattelike.batch.names import folded, output_names, writable
+from mattelike.mattes import Emit
+
+_NUMBERED = re.compile(r"\.\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        out: Folder of the outputs.
+        tasks: In natural order.
+        failed: What was named and cannot be done.
+        notes: What was left out, one sentence each.
+    """
+
+    out: Path
+    tasks: tuple[Task, ...]
+    failed: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_folder(
+    inputs: Sequence[str],
+    out: Path,
+    settings: Settings,
+    *,
+    suffix: str = ".png",
+    ours: Iterable[str] = (),
+    follow_links: bool = False,
+) -> Plan:
+    """Plans the outputs of many photos into one folder.
+
+    Args:
+        inputs: As typed: files, patterns, folders, ``-``.
+        out: Folder of the outputs; need not be there.
+        settings: What is made of each photo.
+        suffix: Format of the pictures in colour.
+        ours: Outputs of earlier runs, relative to `out`: never inputs.
+        follow_links: Whether links inside folders are followed.
+    """
+    own = frozenset(os.path.realpath(out / name) for name in ours)
+    findings = find(inputs, Limits(out.resolve(), own, follow_links))
+    naming = _Naming(out, settings, suffix, findings.photos)
+    tasks = naming.tasks()
+    failed = tuple(
+        Outcome(source=name, stem="", result="failed", error=why) for name, why in findings.missing
+    )
+    return Plan(out, tasks, failed, findings.notes())
+
+
+def plan_file(source: str, target: Path, settings: Settings) -> Plan:
+    """Plans one photo into exactly the file that was named; further pictures go beside it.
+
+    Args:
+        source: The photo, or ``-``.
+        target: File for the first of ``settings.emit``.
+        settings: What is made of the photo.
+    """
+    names = list(output_names(target.stem, settings.emit, target.suffix.lower()))
+    names[0] = (names[0][0], target.name)
+    taken: set[str] = set()
+    outputs = []
+    for emit, name in names:
+        free = name if name not in taken else f"{target.stem}.{emit}{Path(name).suffix}"
+        taken.add(free)
+        outputs.append((emit, free))
+    return Plan(target.parent, (Task(source, target.stem, tuple(outputs)),))
+
+
+@dataclass(slots=True)
+class _Naming:
+    """Gives each photo its outputs; remembers what is taken, in folded form."""
+
+    out: Path
+    settings: Settings
+    suffix: str
+    found: list[Found]
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)
+    stems: set[str] = field(default_factory=set)
+    bases: set[str] = field(default_factory=set)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """One task a photo, in the order found. Those that share a stem all keep their old suffix."""
+        root = self.out.resolve()
+        self.inputs = {folded(os.path.realpath(each.source)) for each in self.found}
+        short = [writable(_without_suffix(each.relative)) for each in self.found]
+        wanted = Counter(folded(name) for stem in short for _, name in self._outputs(stem))
+        chosen: dict[int, str] = {}
+        for index, stem in enumerate(short):
+            alone = all(wanted[folded(name)] == 1 for _, name in self._outputs(stem))
+            if alone and self._free(stem, root):
+                chosen[index] = self._claim(stem)
+        for index, each in enumerate(self.found):
+            if index not in chosen:
+                chosen[index] = self._claim(self._other(writable(each.relative), root))
+        return tuple(
+            Task(each.source, chosen[index], self._outputs(chosen[index]))
+            for index, each in enumerate(self.found)
+        )
+
+    def _outputs(self, stem: str) -> tuple[tuple[Emit, str], ...]:
+        return output_names(stem, self.settings.emit, self.suffix)
+
+    def _other(self, stem: str, root: Path) -> str:
+        """The stem, or the first numbered one that is free."""
+        number, candidate = 1, stem
+        while not self._free(candidate, root):
+            number += 1
+            candidate = f"{stem}-{number}"
+        return candidate
+
+    def _free(self, stem: str, root: Path) -> bool:
+        for _, name in self._outputs(stem):
+            key = folded(name)
+            if key in self.files or key in self.folders or folded(str(root / name)) in self.inputs:
+                return False
+            if any(folded(str(parent)) in self.files for parent in PurePosixPath(name).parents):
+                return False
+        if not self.settings.instances:
+            return True
+        # x.1.png may be the first thing of x.jpg, so x.1.jpg has to be called otherwise.
+        key = folded(stem)
+        return key not in self.bases and _NUMBERED.sub("", key) not in self.stems
+
+    def _claim(self, stem: str) -> str:
+        for _, name in self._outputs(stem):
+            self.files.add(folded(name))
+            self.folders.update(folded(str(parent)) for parent in PurePosixPath(name).parents)
+        self.stems.add(folded(stem))
+        base = _NUMBERED.sub("", folded(stem))
+        if base != folded(stem):
+            self.bases.add(base)
+        return stem
+
+
+def _without_suffix(relative: str) -> str:
+    path = PurePosixPath(relative)
+    return str(path.with_suffix("")) if path.suffix else relative
