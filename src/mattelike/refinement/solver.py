@@ -69,29 +69,47 @@ class Laplacian(Protocol):
         """``L alpha``."""
 
 
-def descend(windows: Laplacian, start: Float32, unknown: Bool, steps: int, tolerance: float) -> Float32:
+def descend(
+    windows: Laplacian,
+    start: Float32,
+    unknown: Bool,
+    steps: int,
+    tolerance: float,
+    *,
+    hold: Float32 | None = None,
+) -> Float32:
     """Conjugate gradients on the unknown pixels; the known ones stay as they are in `start`.
 
     The diagonal of L is nearly the number of windows that hold a pixel, which serves as preconditioner.
+
+    Args:
+        windows: Of the picture.
+        start: float32 ``(h, w)``.
+        unknown: bool ``(h, w)``.
+        steps: At most this many.
+        tolerance: Stop once a step would change alpha by less than this, root mean square.
+        hold: float32 ``(h, w)``, adds ``hold (alpha - start)^2`` to what is made least; None adds nothing.
     """
     free = unknown.astype(np.float32)
+    held = np.float32(0) if hold is None else hold
+    weight = np.reciprocal(1 / windows.share + held)
     alpha = start.copy()
     residual = -free * windows.laplacian(alpha)
-    scaled = residual * windows.share
+    scaled = residual * weight
     direction = scaled.copy()
     energy = float(np.vdot(residual, scaled))
-    enough = tolerance**2 * float(np.vdot(free, 1 / windows.share))
+    enough = tolerance**2 * float(np.vdot(free, 1 / weight))
     for _ in range(steps):
         if energy <= enough:
             break
-        image = free * windows.laplacian(direction)
+        image = free * (windows.laplacian(direction) + held * direction)
         curvature = float(np.vdot(direction, image))
         if curvature <= 0:  # only rounding is left
             break
         step = np.float32(energy / curvature)
         alpha += step * direction
         residual -= step * image
-        scaled = residual * windows.share
+        scaled = residual * weight
         previous, energy = energy, float(np.vdot(residual, scaled))
         direction = scaled + np.float32(energy / previous) * direction
     return alpha.clip(0, 1)
