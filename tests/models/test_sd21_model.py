@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from tests.models import tiny_sd
+from torch import nn
 
 from mattelike import tokens
 from mattelike.contexts import Context, joined
@@ -22,10 +24,14 @@ from mattelike.models.sd21_extractor import Backbone, Extractor, draw, noised
 from mattelike.models.sd21_model import IconModel
 from mattelike.models.sd21_settings import settings_of
 from mattelike.network import icon_guidance
+from mattelike.network.icon_768 import Icon768
 from mattelike.values import Guidance, RoI
 
 Cells = NDArray[np.float32]
 FAST: Mapping[str, Any] = {"side": 128, "ensemble_size": 2}
+NARROW: Mapping[str, Any] = {
+    "guide_channels": 8, "width": 12, "detail": (4, 6, 8), "decoder": (16, 12, 8, 6), "last": 4,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,10 @@ def backbone_of(folder: Path, dtype: str) -> Backbone:
 def model(folder: Path, cache: Path | None = None, **changes: Any) -> IconModel:
     settings = settings_of({**FAST, **changes})
     backbone = backbone_of(folder, settings.dtype)
-    head = sd21_heads.opened(sd21_heads.UNTRAINED, settings, backbone.unet)
+    head: nn.Module = sd21_heads.untrained(settings, backbone.unet)
+    if settings.head == "icon-768":
+        torch.manual_seed(0)
+        head = Icon768(replace(sd21_heads.icon_768_shape(settings, backbone.unet), **NARROW))
     return IconModel(backbone, head, settings, cache)
 
 

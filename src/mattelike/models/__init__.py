@@ -132,7 +132,7 @@ MODELS: Mapping[str, Plug] = {
             "sd",
             "IconMatting, the paper's model, on Stable Diffusion 2.1",
             "CreativeML Open RAIL++-M",
-            ("source", "revision", "weights", "settings"),
+            ("source", "revision", "weights", "settings", "cache"),
         ),
     )
 }

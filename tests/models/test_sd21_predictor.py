@@ -1,0 +1,83 @@
+"""The two verbs on the research model: nothing outside it knows which model it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.models import tiny_sd
+
+import mattelike as ml
+from mattelike.contexts import Context
+from mattelike.errors import ContextError, PromptError
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> ml.Predictor:
+    folder = tiny_sd.save(tmp_path_factory.mktemp("sd"))
+    settings = {"side": 128, "ensemble_size": 2}
+    return ml.load("sd21", device="cpu", source=folder, weights="untrained", settings=settings)
+
+
+def photo(seed: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    picture = tiny_sd.picture(seed, size)[0].transpose(1, 2, 0)
+    return ((picture + 1) * 127.5).astype(np.uint8)
+
+
+def disc(size: tuple[int, int]) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
+    found: NDArray[np.bool_] = (rows - size[0] / 2) ** 2 + (columns - size[1] / 2) ** 2 < (min(size) / 3) ** 2
+    return found
+
+
+def test_marks_of_every_form_give_mattes_at_the_photos_own_size(predictor: ml.Predictor) -> None:
+    reference, target = photo(1, (100, 140)), photo(2, (150, 90))
+    prompts = [
+        ml.Mask(disc((100, 140))),
+        ml.Points([(70, 50)], negative=[(5, 5)]),
+        ml.Box(30, 20, 110, 80),
+    ]
+    for prompt in prompts:
+        context = predictor.encode(reference, prompt)
+        matte = predictor.matte(target, context, refine=False)
+        assert matte.alpha.shape == (150, 90)
+        assert np.isfinite(matte.alpha).all()
+        assert matte.status == "unsure"
+
+
+def test_A17_a_saved_context_gives_the_same_matte_bit_for_bit(
+    predictor: ml.Predictor, tmp_path: Path
+) -> None:
+    context = predictor.encode(photo(1, (100, 140)), ml.Mask(disc((100, 140))))
+    context.save(tmp_path / "disc.context")
+    target = photo(2, (90, 90))
+    fresh = predictor.matte(target, context, refine=False).alpha
+    kept = predictor.matte(target, Context.load(tmp_path / "disc.context"), refine=False).alpha
+    assert np.array_equal(fresh, kept)
+
+
+def test_several_references_and_negatives(predictor: ml.Predictor) -> None:
+    pairs = [(photo(seed, (100, 100)), ml.Mask(disc((100, 100)))) for seed in (1, 2)]
+    context = predictor.encode(pairs, negatives=[(photo(3, (100, 100)), ml.Mask(disc((100, 100))))])
+    assert context.references == 3
+    assert predictor.matte(photo(4, (100, 100)), context, refine=False).alpha.shape == (100, 100)
+
+
+def test_A35_marks_without_meaning_are_refused(predictor: ml.Predictor) -> None:
+    reference = photo(1, (100, 100))
+    with pytest.raises(PromptError):
+        predictor.encode(reference, ml.Mask(np.zeros((100, 100), np.bool_)))
+    with pytest.raises(PromptError):
+        predictor.encode(reference, ml.Mask(np.ones((50, 100), np.bool_)))
+    with pytest.raises(PromptError):
+        predictor.encode(reference, ml.Points([(500, 20)]))
+
+
+def test_trap_42_a_context_of_another_model_is_refused(predictor: ml.Predictor) -> None:
+    other = Context(
+        np.ones((1, 4), np.float16), np.ones(1, np.float16), np.zeros(1, np.int16), "embedded", "x"
+    )
+    with pytest.raises(ContextError, match="made by the model"):
+        predictor.matte(photo(1, (64, 64)), other)
