@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,10 @@ from mattelike.errors import SettingsError, UsageError
 from mattelike.foreground import composite, foreground, premultiply
 from mattelike.framing import Window
 from mattelike.refinement import trimap
-from mattelike.values import Bool, Float32, Guidance, Photo, Pixels
+from mattelike.values import Float32, Guidance, Photo, Pixels
 
 Status = Literal["present", "unsure", "absent"]
-Emit = Literal[
-    "cutout", "alpha", "foreground", "premultiplied", "composite", "trimap", "uncertainty", "only-mask"
-]
+Emit = Literal["cutout", "alpha", "foreground", "premultiplied", "composite", "trimap", "uncertainty"]
 EMITS: tuple[Emit, ...] = (
     "cutout",
     "alpha",
@@ -34,10 +33,31 @@ Background: TypeAlias = "Sequence[int] | Photo"
 # Parts of an alpha below this share of its largest part are crumbs, not instances.
 SMALLEST_INSTANCE = 0.02
 
+# How far from a thing a loose piece may lie and still be its own: a share of the photo's longer side, at
+# least so many pixels.
+NEAR = 0.03
+NEAREST = 16
+
+# The least alpha that 8 bits tell from 0.
+VISIBLE = np.float32(1 / 510)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matte:
-    """Alpha of the marked kind in one photo.
+    """Alpha of the marked kind in one photo, and every picture that can be made of it.
+
+    ::
+
+        matte = predictor.matte("target.jpg", context)
+        matte.alpha, matte.presence, matte.status
+        matte.save("target.png")                        # the cut-out
+        matte.save("target.matte.png", "alpha")
+        for number, thing in enumerate(matte.instances()):
+            thing.crop(0.05).save(f"target.{number}.png")
+
+    It is a value: no method changes it, those that shape it (`largest`, `instances`, `crop`) give new ones.
+    Colours of the foreground are estimated each time a picture needs them and not kept, for they weigh as
+    much as the photo.
 
     Attributes:
         photo: The photo, at its own size, depth and colour space.
@@ -82,11 +102,17 @@ class Matte:
         """The thing on another background: ``(h, w, 3)``, opaque.
 
         Args:
-            background: Three levels of 0 to 255, or a photo, which is scaled to cover.
+            background: Three levels of 0 to 255, whatever the photo's depth, or a photo, which is scaled
+                to cover.
+
+        Raises:
+            SettingsError: A colour that is not three levels of 0 to 255.
         """
         if isinstance(background, Photo):
             behind = photos.covering(background, self.photo)
             return composite(self.foreground(), self.alpha, behind)
+        if len(background) != 3 or not all(0 <= level <= 255 for level in background):
+            raise SettingsError(f"a background colour is three levels of 0 to 255, not {background}")
         scale = np.iinfo(self.photo.pixels.dtype).max // 255
         return composite(self.foreground(), self.alpha, [level * scale for level in background])
 
@@ -95,53 +121,72 @@ class Matte:
         return trimap(self.alpha)
 
     def instances(self) -> list[Matte]:
-        """One matte for each separate thing, the largest first; crumbs stay with nobody."""
+        """One matte for each separate thing, the largest first, equal ones as one reads.
+
+        A thing is a connected part that is more than half opaque and at least 2 % of the largest. What is
+        around it is its own as far as it is nearer than any other thing, or hangs together with it: its soft
+        edge, loose strands of its hair. No pixel is in two of them, and specks that lie apart are in none.
+
+        Returns:
+            Mattes at the size of the photo; empty when nothing is more than half opaque.
+        """
         labels, count = components.label(self.alpha > 0.5)
         if count == 0:
             return []
         areas = components.sizes(labels, count)
-        order = [
-            int(i) for i in np.argsort(-areas, kind="stable") if areas[i] >= SMALLEST_INSTANCE * areas.max()
+        order = np.argsort(-areas, kind="stable")
+        order = order[areas[order] >= SMALLEST_INSTANCE * areas.max()]
+        names = np.zeros(count + 1, np.int32)
+        names[order + 1] = np.arange(1, len(order) + 1)
+        owners = components.spread(names[labels], rings=max(NEAREST, round(NEAR * max(labels.shape))))
+        owners = components.spread(owners, self.alpha >= VISIBLE)
+        return [
+            replace(self, alpha=np.where(owners == number, self.alpha, np.float32(0)))
+            for number in range(1, len(order) + 1)
         ]
-        return [replace(self, alpha=self._belonging(labels, index + 1)) for index in order]
 
     def largest(self) -> Matte:
-        """Only the largest thing; this matte itself when there is none."""
+        """Only the largest thing, as `instances` tells them apart; this matte itself when there is none."""
         found = self.instances()
         return found[0] if found else self
 
-    def _belonging(self, labels: components.Labels, number: int) -> Float32:
-        """Alpha of one part, with its soft edge: pixels nearer to another part are not its own."""
-        own = _grown(labels == number)
-        others = _grown((labels > 0) & (labels != number))
-        alpha: Float32 = np.where(own & ~(others & (labels != number)), self.alpha, np.float32(0))
-        return alpha
-
     def window(self, margin: float = 0.0) -> Window | None:
-        """The rectangle around all that is not transparent.
+        """The rectangle around all that 8 bits tell from nothing (alpha of at least 1/510).
 
         Args:
-            margin: Added on each side, as a share of the longer side of the rectangle.
+            margin: Added on each side, as a share of the longer side of the rectangle; cut off at the edge
+                of the photo.
 
         Returns:
-            The window, or None when nothing is opaque.
+            The window, or None when everything is transparent.
+
+        Raises:
+            SettingsError: `margin` is negative or not a number.
         """
-        rows = np.flatnonzero((self.alpha > 1 / 510).any(axis=1))
-        columns = np.flatnonzero((self.alpha > 1 / 510).any(axis=0))
+        if not (margin >= 0 and math.isfinite(margin)):
+            raise SettingsError(f"a margin is a share of 0 or more of the thing's longer side, not {margin}")
+        seen = self.alpha >= VISIBLE
+        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         if rows.size == 0:
             return None
-        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         extra = round(margin * max(bottom - top, right - left))
         height, width = self.alpha.shape
         return Window(
-            max(0, int(top) - extra),
-            max(0, int(left) - extra),
-            min(height, int(bottom) + extra),
-            min(width, int(right) + extra),
+            max(0, top - extra), max(0, left - extra), min(height, bottom + extra), min(width, right + extra)
         )
 
     def crop(self, margin: float = 0.0) -> Matte:
-        """Photo and alpha cut to the thing plus a margin; unchanged when nothing is opaque."""
+        """Photo, alpha and uncertainty cut to the thing plus a margin; unchanged when all is transparent.
+
+        `guidance` stays that of the whole photo.
+
+        Args:
+            margin: As for `window`.
+
+        Raises:
+            SettingsError: As `window`.
+        """
         window = self.window(margin)
         if window is None:
             return self
@@ -175,44 +220,47 @@ class Matte:
             note: Text to store in a PNG.
 
         Raises:
-            OutputError: It cannot be written there, or the format cannot hold it.
+            OutputError: It cannot be written there.
+            UsageError: The format cannot hold it, or this model gives no uncertainty.
+            SettingsError: No picture of that name, or a background that is no colour.
         """
         if emit == "cutout":
-            photos.write_cutout(path, self.foreground(), self.alpha, photo=self.photo, strip=strip, note=note)
+            photos.write_cutout(
+                path,
+                self.foreground(),
+                self.alpha,
+                photo=self.photo,
+                strip=strip,
+                note=note,
+                keep_hidden=self.hidden,
+            )
         elif emit == "alpha":
-            photos.write_alpha(path, self.alpha, photo=self.photo, depth=self.photo.depth, strip=strip)
+            photos.write_alpha(
+                path, self.alpha, photo=self.photo, depth=self.photo.depth, strip=strip, note=note
+            )
         elif emit == "trimap":
-            photos.write_alpha(path, self.trimap(), photo=self.photo, depth=8, strip=strip)
+            photos.write_alpha(path, self.trimap(), photo=self.photo, depth=8, strip=strip, note=note)
         elif emit == "uncertainty":
             if self.uncertainty is None:
-                raise UsageError("this model gives no uncertainty; leave it out of --emit")
-            photos.write_alpha(path, self.uncertainty, photo=self.photo, depth=8, strip=strip)
+                raise UsageError("this model gives no uncertainty: write another picture of the matte")
+            photos.write_alpha(path, self.uncertainty, photo=self.photo, depth=8, strip=strip, note=note)
         elif emit == "foreground":
-            photos.write_rgb(path, self.foreground(), self.photo, strip=strip)
+            photos.write_rgb(path, self.foreground(), self.photo, strip=strip, note=note)
         elif emit == "premultiplied":
             photos.write_cutout(
-                path, self.premultiplied(), self.alpha, photo=self.photo, strip=strip, premultiplied=True
+                path,
+                self.premultiplied(),
+                self.alpha,
+                photo=self.photo,
+                strip=strip,
+                note=note,
+                premultiplied=True,
             )
         elif emit == "composite":
-            photos.write_rgb(path, self.composite(background or (255, 255, 255)), self.photo, strip=strip)
+            behind = (255, 255, 255) if background is None else background
+            photos.write_rgb(path, self.composite(behind), self.photo, strip=strip, note=note)
         else:
             raise SettingsError(f"nothing to emit is called {emit!r}; there are: {', '.join(EMITS)}")
-
-
-def _grown(mask: Bool, steps: int = 12) -> Bool:
-    """A mask widened by `steps` pixels in a square: room for the soft edge around it."""
-    rows = mask.copy()
-    for shift in (2**i for i in range(4) if 2**i <= steps):
-        wider = rows.copy()
-        wider[shift:] |= rows[:-shift]
-        wider[:-shift] |= rows[shift:]
-        rows = wider
-    for shift in (2**i for i in range(4) if 2**i <= steps):
-        wider = rows.copy()
-        wider[:, shift:] |= rows[:, :-shift]
-        wider[:, :-shift] |= rows[:, shift:]
-        rows = wider
-    return rows
 
 
 def cut(pixels: Pixels, window: Window) -> Pixels:
