@@ -150,7 +150,7 @@ class Matte:
         found = self.instances()
         return found[0] if found else self
 
-    def window(self, margin: float = 0.0) -> Window | None:
+    def window(self, margin: int | float = 0) -> Window | None:
         """The rectangle around all that 8 bits tell from nothing (alpha of at least 1/510).
 
         Args:
@@ -176,7 +176,7 @@ class Matte:
             max(0, top - extra), max(0, left - extra), min(height, bottom + extra), min(width, right + extra)
         )
 
-    def crop(self, margin: float = 0.0) -> Matte:
+    def crop(self, margin: int | float = 0) -> Matte:
         """Photo, alpha and uncertainty cut to the thing plus a margin; unchanged when all is transparent.
 
         `guidance` stays that of the whole photo.
