@@ -1,0 +1,237 @@
+"""What was matched, drawn: figures 3 and 10 of the paper, for every model.
+
+`explain` follows one target: the references with their marks, inter-similarity S (equation 4), the
+intra-similarity of every captured layer averaged to one map (equation 5), alpha. `observe` looks at the
+target alone: seeded points inside a given mask, and where the model's self-similarity takes each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mattelike import framing, photos, resampling, similarity
+from mattelike.contexts import Context
+from mattelike.errors import UsageError
+from mattelike.figures import Picture, heat, levels, over_squares, row, shown
+from mattelike.framing import Frame
+from mattelike.mattes import Matte
+from mattelike.predictor import PhotoLike, Predictor
+from mattelike.values import Bool, Features, Float32, ModelCard, Photo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """One map over a photo.
+
+    Attributes:
+        name: What it shows, for people.
+        values: float32 ``(h, w)`` on the model's grid, the padded border cut off to whole cells.
+    """
+
+    name: str
+    values: Float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """How a model came to its answer for one photo.
+
+    Attributes:
+        matte: The answer.
+        maps: S, then S' of every layer.
+    """
+
+    matte: Matte
+    maps: tuple[Map, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What a model takes to be alike within one photo.
+
+    Attributes:
+        photo: The photo.
+        points: int ``(k, 2)``, ``[row, column]`` of the seeded points, in pixels of the photo.
+        maps: Self-similarity of the points, summed, of every layer.
+    """
+
+    photo: Photo
+    points: NDArray[np.intp]
+    maps: tuple[Map, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """Self-attention, captured or made from tokens: ``softmax(q k^T * scale)`` per head, on a grid."""
+
+    q: Float32
+    k: Float32
+    scale: Float32
+    grid: tuple[int, int]
+
+
+def explain(predictor: Predictor, photo: PhotoLike, context: Context) -> Explanation:
+    """Looks at a photo and keeps what lies between it and the answer.
+
+    Args:
+        predictor: The model.
+        photo: The target.
+        context: Of the same model.
+
+    Raises:
+        ContextError: The context belongs to another model.
+        PhotoError: The photo cannot be read.
+    """
+    target = photos.read(photo)
+    matte = predictor.matte(target, context)
+    frame, features = _look(predictor, target)
+    similar = matte.guidance.similarity
+    maps = [_cut("S", similar, frame)]
+    if not features.attention:
+        return Explanation(matte, (*maps, _cut("S'", matte.guidance.propagated, frame)))
+    for layer in _layers(predictor.card, features):
+        weights = resampling.resize(similar, layer.grid).reshape(-1, 1)
+        values = np.broadcast_to(weights, (layer.q.shape[0], *weights.shape))
+        spread = similarity.propagate(layer.q, layer.k, values, layer.scale)[..., 0].mean(axis=0)
+        maps.append(_cut(f"S' {layer.grid[0]}x{layer.grid[1]}", spread.reshape(layer.grid), frame))
+    return Explanation(matte, tuple(maps))
+
+
+def observe(
+    predictor: Predictor, photo: PhotoLike, inside: Bool, *, points: int = 16, seed: int = 0
+) -> Observation:
+    """Seeds points inside a mask and sums where self-similarity takes each of them.
+
+    Args:
+        predictor: The model.
+        photo: The photo.
+        inside: bool ``(h, w)``, where points may be, at the photo's size.
+        points: How many.
+        seed: Of their places.
+
+    Raises:
+        UsageError: A mask of another size, an empty one, or no points.
+    """
+    target = photos.read(photo)
+    if inside.shape != (target.height, target.width):
+        raise UsageError(f"the mask is {inside.shape} but the photo is {(target.height, target.width)}")
+    allowed = np.argwhere(inside)
+    if not len(allowed) or points < 1:
+        raise UsageError("nothing to observe: mark at least one pixel, and ask for at least one point")
+    chosen = allowed[np.random.default_rng(seed).choice(len(allowed), points, replace=len(allowed) < points)]
+    frame, features = _look(predictor, target)
+    layers = _layers(predictor.card, features)
+    maps = [_summed(layer, chosen, frame) for layer in layers]
+    if features.attention:
+        named = (
+            _cut(f"observed {layer.grid[0]}x{layer.grid[1]}", found, frame)
+            for layer, found in zip(layers, maps, strict=True)
+        )
+        return Observation(target, chosen, tuple(named))
+    return Observation(target, chosen, (_cut("observed", np.mean(maps, axis=0, dtype=np.float32), frame),))
+
+
+def _look(predictor: Predictor, photo: Photo) -> tuple[Frame, Features]:
+    card = predictor.card
+    frame = framing.fit(photo.height, photo.width, side=card.target_side, multiple=predictor.model.multiple)
+    seen = framing.pad(photos.to_srgb(photo, frame.content), frame)
+    return frame, predictor.model.features(framing.normalise(seen, card.mean, card.std), "target")
+
+
+def _layers(card: ModelCard, features: Features) -> list[_Layer]:
+    """Captured layers; or, where a model captures none, one for each family of its matching heads."""
+    captured = [
+        _Layer(layer.q, layer.k, np.full((1, 1, 1), layer.scale, np.float32), layer.grid)
+        for layer in features.attention
+    ]
+    if captured:
+        return captured
+    grid = (features.tokens.shape[-2], features.tokens.shape[-1])
+    layers: list[_Layer] = []
+    first = 0
+    for tokens in similarity.split_families(features.tokens[0], card.heads, card.whole_channels):
+        own = np.asarray(card.affinities[first : first + tokens.shape[0]], np.float32)
+        layers.append(_Layer(tokens, tokens, own[:, None, None], grid))
+        first += tokens.shape[0]
+    return layers
+
+
+def _summed(layer: _Layer, points: NDArray[np.intp], frame: Frame) -> Float32:
+    """Rows of the self-attention at the points' cells, averaged over heads, summed over points."""
+    down, across = frame.extent(layer.grid)
+    height, width = frame.source
+    rows = np.minimum(points[:, 0] * float(down) / height, layer.grid[0] - 1).astype(np.intp)
+    columns = np.minimum(points[:, 1] * float(across) / width, layer.grid[1] - 1).astype(np.intp)
+    cells = rows * layer.grid[1] + columns
+    queries = layer.q[:, cells]
+    logits = (queries @ layer.k.transpose(0, 2, 1)) * layer.scale
+    if layer.q is layer.k:
+        # Among its own tokens every cell is likest to itself, which says nothing.
+        logits[:, np.arange(len(cells)), cells] = -np.inf
+    attention = similarity.softmax(logits)
+    summed: Float32 = attention.mean(axis=0).sum(axis=0).reshape(layer.grid).astype(np.float32)
+    return summed
+
+
+def _cut(name: str, values: Float32, frame: Frame) -> Map:
+    """A map without the cells that show nothing of the photo."""
+    down, across = frame.extent((values.shape[0], values.shape[1]))
+    return Map(name, values[: math.ceil(down), : math.ceil(across)].astype(np.float32))
+
+
+# --- drawing -----------------------------------------------------------------------------------------
+
+
+def draw(explanation: Explanation, context: Context, *, side: int = 320) -> Picture:
+    """The row of figure 3: references, target, S, S' of each layer, alpha, cut-out.
+
+    Args:
+        explanation: From `explain`.
+        context: Its references come first.
+        side: Height of each picture, in pixels.
+
+    Returns:
+        uint8 ``(h, w, 3)``.
+    """
+    matte = explanation.matte
+    seen = shown(matte.photo, side)
+    size = (seen.shape[0], seen.shape[1])
+    alpha = np.clip(resampling.resize(matte.alpha, size), 0, 1)
+    panels = [
+        ("not like" if each.negative else "like", shown(photos.read(each.jpeg), side))
+        for each in context.thumbnails
+    ]
+    panels.append((f"target - {matte.status} {matte.presence:.2f}", seen))
+    panels += [
+        (f"{each.name} - max {each.values.max():.2f}", heat(each.values, seen)) for each in explanation.maps
+    ]
+    panels.append(("alpha", levels(np.repeat(alpha[..., None], 3, axis=2))))
+    panels.append(("cut-out", over_squares(seen, alpha)))
+    return row(panels)
+
+
+def draw_observed(observation: Observation, *, side: int = 320) -> Picture:
+    """The row of figure 10: the photo with its points, self-similarity of each layer.
+
+    Args:
+        observation: From `observe`.
+        side: Height of each picture, in pixels.
+
+    Returns:
+        uint8 ``(h, w, 3)``.
+    """
+    seen = shown(observation.photo, side)
+    dotted = seen.copy()
+    scale = seen.shape[0] / observation.photo.height
+    for down, across in (observation.points * scale).astype(np.intp).tolist():
+        dotted[max(0, down - 3) : down + 4, max(0, across - 3) : across + 4] = (255, 255, 255)
+        dotted[max(0, down - 2) : down + 3, max(0, across - 2) : across + 3] = (255, 64, 89)
+    panels = [(f"{len(observation.points)} points", dotted)]
+    panels += [
+        (f"{each.name} - max {each.values.max():.2g}", heat(each.values, seen)) for each in observation.maps
+    ]
+    return row(panels)
