@@ -74,14 +74,7 @@ class _Chooser:
         questions = []
         waiting: list[str] = []
         for number in range(SCENES):
-            kinds: list[str] = []
-            while len(kinds) < 4:
-                waiting = waiting or self.shuffled(sorted(self.cuts))
-                at = next((i for i, kind in enumerate(waiting) if apart(kind, kinds)), None)
-                if at is None:
-                    waiting += self.shuffled(sorted(self.cuts))
-                    continue
-                kinds.append(waiting.pop(at))
+            kinds = self.four(waiting)
             name = f"scene/{number:02}"
             items = [self.some(self.cuts[kind]) for kind in kinds]
             self.pictures[name] = Picture(self.background(), self.grid(items))
@@ -91,6 +84,19 @@ class _Chooser:
                 references = self.references(kind, item, 4)
                 questions.append(self.asked("scenes", kind, references, name, forms=forms, quick=quick))
         return questions
+
+    def four(self, waiting: list[str]) -> list[str]:
+        """Four kinds far from each other, taken from those waiting for their turn; all take turns."""
+        kinds: list[str] = []
+        while len(kinds) < 4:
+            at = next((i for i, kind in enumerate(waiting) if apart(kind, kinds)), None)
+            if at is not None:
+                kinds.append(waiting.pop(at))
+            elif any(apart(kind, kinds) for kind in self.cuts):
+                waiting += self.shuffled(sorted(self.cuts))
+            else:
+                raise ValueError("a scene needs four held-out kinds that are not related; hold out more")
+        return kinds
 
     def kinds(self) -> list[Question]:
         """All other photos of a kind, from one."""
