@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import scenes
 from mattelike.errors import PhotoError, SettingsError
 from mattelike.foreground import SOLID, composite, foreground, premultiply, snap
 from mattelike.values import Float32, Pixels
-from scenes import MAKERS, Scene
+from tests import scenes
+from tests.scenes import MAKERS, Scene
 
 BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255), "green": (13, 204, 26), "blue": (20, 30, 230)}
 

@@ -2,7 +2,8 @@
 
 1. The photo is halved until it is about as large as the coarse alpha. There the unknown band is what the
    coarse alpha (and its uncertainty) leaves open, widened by `band` pixels of the coarse alpha.
-2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha.
+2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha and held to it a
+   little.
 3. The solution is carried to the next finer level as a linear function of colour (Levin et al. 2008, section
    5; the fast guided filter, He and Sun 2015): edges already follow the finer picture. What is still partial
    there is solved again, by fewer steps, and so on up to the photo's own size.
@@ -14,7 +15,7 @@ for the whole photo.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +58,10 @@ NO_FOREGROUND = "edges not refined: nothing in this photo is surely the thing"
 NO_BACKGROUND = "edges not refined: nothing in this photo is surely background"
 
 CARRY_EPS = 1e-5
+
+HOLD = 1e-3
+"""How strongly alpha is held to the coarse one in the band: a tie-break where the colours decide nothing.
+On three sets of scenes it changes the error by 1 % at most, either way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +115,9 @@ def refine(
     pictures = pyramid(pixels, coarse.shape[0], coarse.shape[1])
     first = _First(coarse, known, 2 ** (len(pictures) - 1), (height, width))
     alpha = _solved_whole(pictures[-1], first, tile)
-    for picture, coarser in zip(pictures[-2::-1], pictures[:0:-1], strict=True):
-        alpha = _solved(picture, _Finer(picture, coarser, alpha), tile)
+    for level in range(len(pictures) - 2, -1, -1):
+        first = replace(first, step=2**level)
+        alpha = _solved(pictures[level], _Finer(pictures[level], pictures[level + 1], alpha, first), tile)
     return Refined(alpha)
 
 
@@ -162,14 +168,17 @@ class _First:
     size: tuple[int, int]
 
     def __call__(self, region: Region) -> tuple[Float32, Bool]:
+        guess = self.enlarged(self.known, region)
+        unknown = (guess > 0) & (guess < 1)
+        np.copyto(guess, self.enlarged(self.coarse, region), where=unknown)
+        return guess, unknown
+
+    def enlarged(self, coarse: Float32, region: Region) -> Float32:
+        """A coarse map where `region` of the level is."""
         top, bottom, left, right = region
         down = self.size[0] / self.coarse.shape[0] / self.step
         across = self.size[1] / self.coarse.shape[1] / self.step
-        where = places(top, bottom, down), places(left, right, across)
-        guess = sampled(self.known, *where)
-        unknown = (guess > 0) & (guess < 1)
-        np.copyto(guess, sampled(self.coarse, *where), where=unknown)
-        return guess, unknown
+        return sampled(coarse, places(top, bottom, down), places(left, right, across))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,6 +191,7 @@ class _Finer:
     picture: Pixels
     coarser: Pixels
     alpha: Float32
+    first: _First
 
     def __call__(self, region: Region) -> tuple[Float32, Bool]:
         half = with_margin(
@@ -191,7 +201,8 @@ class _Finer:
         shape = region[1] - region[0], region[3] - region[2]
         if part.min() == part.max() and part[0, 0] in (0, 1):
             return np.full(shape, part[0, 0], np.float32), np.zeros(shape, np.bool_)
-        guess = self._carried(part, half, region).clip(0, 1)
+        known = self.first.enlarged(self.first.known, region)
+        guess = np.where((known > 0) & (known < 1), self._carried(part, half, region).clip(0, 1), known)
         background, foreground = sure(guess, 1, NEARLY, 1 - NEARLY)
         guess[background] = 0
         guess[foreground] = 1
@@ -205,8 +216,8 @@ class _Finer:
         windows = Windows.of(planes(self.coarser, half), RADIUS, CARRY_EPS)
         slope, offset = windows.summed(part)
         lines = np.concatenate([slope, offset[None]]) * windows.share
-        rows = places(region[0], region[1], 2) - half[0]
-        columns = places(region[2], region[3], 2) - half[2]
+        rows = places(region[0], region[1], 2.0) - half[0]
+        columns = places(region[2], region[3], 2.0) - half[2]
         lines = sampled(lines, rows, columns)
         carried: Float32 = dot(lines, planes(self.picture, region) - GRAY) + lines[3]
         return carried
@@ -248,7 +259,8 @@ def _solved_whole(picture: Pixels, start: _First, tile: int) -> Float32:
     guess, unknown = start((0, picture.shape[0], 0, picture.shape[1]))
     if unknown.any():
         blocks = _Blocks.of(picture, unknown, tile)
-        _settle(guess, descend(blocks, guess, unknown, FIRST_STEPS, TOLERANCE), unknown)
+        hold = np.full(guess.shape, HOLD, np.float32)
+        _settle(guess, descend(blocks, guess, unknown, FIRST_STEPS, TOLERANCE, hold=hold), unknown)
     return guess
 
 

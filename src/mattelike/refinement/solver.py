@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,8 +23,8 @@ def closed_form(
     start: Float32 | None = None,
     radius: int = RADIUS,
     eps: float = EPS,
-    steps: int = 300,
-    tolerance: float = 1e-4,
+    steps: int = 1000,
+    tolerance: float = 1e-5,
 ) -> Float32:
     """Alpha of the unknown pixels: the least ``alpha^T L alpha`` that agrees with what is known.
 
@@ -58,6 +58,7 @@ def closed_form(
     return descend(windows, guess, unknown, steps, tolerance)
 
 
+@runtime_checkable
 class Laplacian(Protocol):
     """What `descend` needs of the windows of a picture."""
 

@@ -1,0 +1,292 @@
+"""Refinement: true edges, solid things stay solid, no seams, bounded memory, a reason when it cannot."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pymatting
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from mattelike.errors import PhotoError, SettingsError
+from mattelike.refinement import closed_form, guided, refine, trimap
+from mattelike.refinement.grids import enlarged
+from mattelike.refinement.solver import descend, relax
+from mattelike.refinement.windows import Windows, box
+from mattelike.values import Float32
+from tests import scenes
+from tests.scenes import MAKERS, Scene
+
+
+def unit(scene: Scene) -> Float32:
+    """The scene's picture as float32 in [0, 1]."""
+    return scene.pixels.astype(np.float32) / np.iinfo(scene.pixels.dtype).max
+
+
+def sad(alpha: Float32, truth: Float32) -> float:
+    return float(np.abs(alpha - truth).sum())
+
+
+def coarse_of(scene: Scene, factor: int = 4, seed: int = 0) -> Float32:
+    """What a model would say at a fraction of the size: blurred, noisy at the edges."""
+    shrunk = ndimage.gaussian_filter(scenes.shrink(scene.alpha, factor), 0.8)
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shrunk.shape), 1.5)
+    return np.clip(shrunk + 0.8 * noise * shrunk * (1 - shrunk), 0, 1).astype(np.float32)
+
+
+# --- windows -----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 17), st.integers(1, 17), st.integers(0, 9))
+def test_box_sums_are_those_of_a_convolution(height: int, width: int, radius: int) -> None:
+    values = np.random.default_rng(height * 31 + width).random((2, height, width))
+    side = 2 * radius + 1
+    slow = [ndimage.convolve(plane, np.ones((side, side)), mode="constant") for plane in values]
+    np.testing.assert_allclose(box(values, radius), slow, rtol=1e-12)
+
+
+@pytest.mark.parametrize("radius", [1, 2])
+def test_guided_filter_is_least_squares_in_every_window(radius: int) -> None:
+    draw = np.random.default_rng(0)
+    image, alpha = draw.random((7, 8, 3)).astype(np.float32), draw.random((7, 8)).astype(np.float32)
+    eps, total, count = 1e-3, np.zeros((7, 8)), np.zeros((7, 8))
+    for row in range(7):
+        for column in range(8):
+            at = np.s_[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1]
+            colours, values = image[at].reshape(-1, 3).astype(float), alpha[at].ravel().astype(float)
+            centred = colours - colours.mean(axis=0)
+            covariance = centred.T @ centred / len(values) + eps * np.eye(3)
+            slope = np.linalg.solve(covariance, centred.T @ (values - values.mean()) / len(values))
+            total[at] += (centred @ slope + values.mean()).reshape(total[at].shape)
+            count[at] += 1
+    np.testing.assert_allclose(guided(image, alpha, radius, eps), total / count, atol=2e-5)
+
+
+def test_laplacian_is_pymattings_matrix() -> None:
+    scene = scenes.disc(20, 24)
+    eps = 1e-5
+    matrix = pymatting.cf_laplacian(unit(scene).astype(np.float64), epsilon=9 * eps, radius=1)
+    alpha = np.random.default_rng(0).random((20, 24)).astype(np.float32)
+    ours = Windows.of(np.moveaxis(unit(scene), -1, 0), 1, eps).laplacian(alpha)
+    theirs = (matrix @ alpha.ravel()).reshape(alpha.shape)
+    # PyMatting has no windows that reach over the border.
+    np.testing.assert_allclose(ours[2:-2, 2:-2], theirs[2:-2, 2:-2], atol=1e-3)
+
+
+def test_laplacian_is_symmetric_positive_and_blind_to_constants() -> None:
+    draw = np.random.default_rng(1)
+    windows = Windows.of(draw.random((3, 15, 13)).astype(np.float32), 1, 1e-4)
+    one, other = (draw.random((15, 13)).astype(np.float32) for _ in range(2))
+    assert np.vdot(one, windows.laplacian(other)) == pytest.approx(
+        np.vdot(other, windows.laplacian(one)), rel=1e-3
+    )
+    assert np.vdot(one, windows.laplacian(one)) > 0
+    assert np.abs(windows.laplacian(np.full((15, 13), 0.7, np.float32))).max() < 1e-4
+    # What `relax` relies on: divided by the size of the windows, no eigenvalue is above 1.
+    assert np.vdot(one, windows.laplacian(one)) <= np.vdot(one, one * windows.count)
+
+
+# --- closed form -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("maker", [scenes.disc, scenes.hair], ids=["disc", "hair"])
+def test_closed_form_is_as_good_as_pymattings(maker: Callable[..., Scene]) -> None:
+    scene = maker(96, 96, seed=4)
+    known = trimap(scene.alpha, radius=4)
+    ours = closed_form(unit(scene), known)
+    theirs = pymatting.estimate_alpha_cf(
+        unit(scene).astype(np.float64), known.astype(np.float64), laplacian_kwargs={"epsilon": 9e-6}
+    )
+    assert sad(ours, scene.alpha) <= 1.1 * sad(theirs, scene.alpha) + 1
+    assert np.abs(ours - theirs).mean() < 0.005
+
+
+def test_closed_form_keeps_what_is_known() -> None:
+    scene = scenes.net(64, 64)
+    known = trimap(scene.alpha, radius=1)
+    alpha = closed_form(unit(scene), known)
+    assert np.array_equal(alpha[known != 0.5], known[known != 0.5])
+    assert alpha.dtype == np.float32 and alpha.min() >= 0 and alpha.max() <= 1
+
+
+def test_relaxing_goes_where_descending_goes() -> None:
+    scene = scenes.disc(48, 48, softness=4)
+    windows = Windows.of(np.ascontiguousarray(np.moveaxis(unit(scene), -1, 0)), 1, 1e-5)
+    known = trimap(scene.alpha, radius=2)
+    far = descend(windows, known, known == 0.5, 300, 0.0)
+    near = relax(windows, known, known == 0.5, 60)
+    assert np.abs(near - far).mean() < 0.1 * np.abs(known - far).mean()
+
+
+# --- trimaps -----------------------------------------------------------------------------------------
+
+
+def test_trimap_has_three_values_and_a_band_of_the_radius() -> None:
+    alpha = np.zeros((30, 40), np.float32)
+    alpha[:, 20:] = 1
+    known = trimap(alpha, radius=3)
+    assert np.array_equal(known[0], np.repeat(np.float32([0, 0.5, 1]), [17, 6, 17]))
+    assert np.array_equal(np.unique(trimap(scenes.disc_alpha(60, 60))), np.float32([0, 0.5, 1]))
+
+
+def test_trimap_may_be_all_unknown_trap_56() -> None:
+    assert (trimap(np.full((9, 9), 0.5, np.float32)) == 0.5).all()
+
+
+@pytest.mark.parametrize("wrong", [{"radius": -1}, {"floor": 0.9, "ceiling": 0.1}, {"ceiling": 1.5}])
+def test_trimap_refuses_nonsense(wrong: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match="impossible"):
+        trimap(np.zeros((3, 3), np.float32), **wrong)  # type: ignore[arg-type]
+
+
+# --- refine ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "share"), [("disc", 0.3), ("hair", 0.5)])
+def test_edges_follow_the_photo(name: str, share: float) -> None:
+    scene = MAKERS[name](256, 320, seed=2)
+    coarse = coarse_of(scene)
+    refined = refine(scene.pixels, coarse)
+    assert refined.reason == ""
+    assert refined.alpha.dtype == np.float32 and refined.alpha.shape == scene.alpha.shape
+    assert refined.alpha.min() >= 0 and refined.alpha.max() <= 1
+    assert sad(refined.alpha, scene.alpha) <= share * sad(enlarged(coarse, 256, 320), scene.alpha)
+
+
+def test_a_coarse_alpha_of_full_size_is_refined_too() -> None:
+    scene = scenes.disc(128, 128, seed=5)
+    blurred = ndimage.gaussian_filter(scene.alpha, 3)
+    assert sad(refine(scene.pixels, blurred, band=6).alpha, scene.alpha) < 0.4 * sad(blurred, scene.alpha)
+
+
+def test_only_the_band_is_touched_trap_51() -> None:
+    scene = scenes.disc(256, 256, softness=2)
+    halo = ndimage.gaussian_filter(unit(scene), (2, 2, 0))
+    sharpened = np.clip(unit(scene) + 1.5 * (unit(scene) - halo), 0, 1)
+    alpha = refine((255 * sharpened).astype(np.uint8), scenes.shrink(scene.alpha, 4), band=2).alpha
+    y, x = np.mgrid[:256, :256] - 127.5
+    away = np.abs(np.hypot(x, y) - 0.3 * 256)
+    assert np.isin(alpha[away > 20], (0, 1)).all()
+    assert np.array_equal(alpha[away > 20] == 1, scene.alpha[away > 20] == 1)
+
+
+def test_a_solid_thing_gets_no_veil_trap_50() -> None:
+    scene = scenes.disc(256, 256, softness=3, seed=1)
+    solid = ndimage.binary_erosion(scene.alpha == 1, iterations=3)
+    empty = ndimage.binary_erosion(scene.alpha == 0, iterations=3)
+    veiled = np.clip(coarse_of(scene) * 0.97, 0, 1).astype(np.float32)
+    alpha = refine(scene.pixels, veiled).alpha
+    assert alpha[solid].mean() > 0.998
+    assert alpha[empty].mean() < 0.002
+
+
+def test_what_is_doubted_is_solved_again() -> None:
+    scene = scenes.disc(192, 192, seed=3)
+    coarse = scenes.shrink(scene.alpha, 4)
+    coarse[20:28, 20:28] = 0  # a hole in the middle of the disc
+    doubt = np.zeros_like(coarse)
+    believed = refine(scene.pixels, coarse, uncertainty=doubt).alpha
+    doubt[14:34, 14:34] = 0.5
+    corrected = refine(scene.pixels, coarse, uncertainty=doubt).alpha
+    assert believed[96, 96] == 0
+    assert sad(corrected, scene.alpha) < 0.3 * sad(believed, scene.alpha)
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_tiles_leave_no_seam_trap_45(maker: Callable[..., Scene]) -> None:
+    scene = maker(180, 150, seed=6)
+    coarse = coarse_of(scene, 6)
+    whole = refine(scene.pixels, coarse, tile=1024).alpha
+    for tile in (33, 64):
+        assert np.array_equal(refine(scene.pixels, coarse, tile=tile).alpha, whole)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "surely the thing"), (0.5, "surely the thing"), (1.0, "surely background")]
+)
+def test_nothing_sure_is_said_and_nothing_invented_trap_56(value: float, words: str) -> None:
+    pixels = scenes.disc(60, 80).pixels
+    refined = refine(pixels, np.full((15, 20), value, np.float32))
+    assert words in refined.reason
+    assert (refined.alpha == value).all()
+
+
+def test_a_thing_thinner_than_the_band_is_still_refined_trap_56() -> None:
+    scene = scenes.net(192, 192, pitch=24)
+    coarse = scenes.shrink(scene.alpha, 2)
+    refined = refine(scene.pixels, coarse, band=8)
+    assert refined.reason == ""
+    assert sad(refined.alpha, scene.alpha) < sad(enlarged(coarse, 192, 192), scene.alpha)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 3), (2, 50), (97, 61)])
+def test_any_size_comes_back_trap_43(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    coarse = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    alpha = refine(pixels, coarse).alpha
+    assert alpha.shape == size
+    assert np.isfinite(alpha).all()
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_flat_picture_keeps_what_is_sure_trap_47(level: int) -> None:
+    pixels = np.full((160, 160, 3), level, np.uint8)
+    coarse = scenes.disc_alpha(64, 64, softness=2)
+    alpha = refine(pixels, coarse).alpha
+    assert alpha[80, 80] == 1 and alpha[0, 0] == 0
+    assert np.isfinite(alpha).all()
+    assert np.abs(alpha - enlarged(coarse, 160, 160)).mean() < 0.1
+
+
+def test_depth_does_not_matter_trap_6() -> None:
+    eight = scenes.disc(128, 128)
+    sixteen = eight.pixels.astype(np.uint16) * 257
+    coarse = coarse_of(eight)
+    assert np.abs(refine(eight.pixels, coarse).alpha - refine(sixteen, coarse).alpha).max() < 0.02
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    pixels, coarse = np.zeros((8, 8, 3), np.uint8), np.zeros((4, 4), np.float32)
+    with pytest.raises(PhotoError, match="uncertainty"):
+        refine(pixels, coarse, uncertainty=np.zeros((3, 4), np.float32))
+    with pytest.raises(PhotoError, match="finite"):
+        refine(pixels, np.full((4, 4), np.nan, np.float32))
+    with pytest.raises(PhotoError, match="uint8 or uint16"):
+        refine(pixels[..., :1].copy(), coarse)
+    with pytest.raises(SettingsError, match="band"):
+        refine(pixels, coarse, band=-1)
+    with pytest.raises(PhotoError, match="resize"):
+        guided(np.zeros((4, 4, 3), np.float32), np.zeros((4, 5), np.float32), 1)
+    with pytest.raises(SettingsError, match="steps"):
+        closed_form(np.zeros((4, 4, 3), np.float32), coarse, steps=-1)
+
+
+def traced_peak(height: int, width: int) -> tuple[int, float]:
+    """Bytes beyond input and output that a big photo with a soft edge needs, and seconds it takes."""
+    small = scenes.disc(height // 8, width // 8, softness=4)
+    pixels = np.repeat(np.repeat(small.pixels, 8, axis=0), 8, axis=1)
+    start = time.perf_counter()
+    tracemalloc.start()
+    alpha = refine(pixels, small.alpha).alpha
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak - alpha.nbytes, time.perf_counter() - start
+
+
+def test_memory_is_bounded_trap_45() -> None:
+    extra, _ = traced_peak(1200, 1600)
+    fixed = 40 * 2**20  # the working tile and the coarsest level
+    assert extra - fixed <= 10 * 1200 * 1600
+
+
+@pytest.mark.slow
+def test_fifty_megapixels_in_ten_bytes_each_trap_45() -> None:
+    extra, seconds = traced_peak(5800, 8696)
+    assert extra <= 10 * 5800 * 8696
+    assert seconds < 60
