@@ -24,6 +24,7 @@ PUBLIC = [
     "Box",
     "Context",
     "Guidance",
+    "Marks",
     "Mask",
     "Matte",
     "Photo",

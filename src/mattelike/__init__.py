@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mattelike.mattes import Matte
     from mattelike.photos import read as read_image
     from mattelike.predictor import Predictor, load
-    from mattelike.prompts import Box, Mask, Points, Scribbles
+    from mattelike.prompts import Box, Marks, Mask, Points, Scribbles
     from mattelike.values import Guidance, Photo
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [
     "Box",
     "Context",
     "Guidance",
+    "Marks",
     "Mask",
     "Matte",
     "Photo",
@@ -49,6 +50,7 @@ _HOMES = {
     "Box": "mattelike.prompts:Box",
     "Context": "mattelike.contexts:Context",
     "Guidance": "mattelike.values:Guidance",
+    "Marks": "mattelike.prompts:Marks",
     "Mask": "mattelike.prompts:Mask",
     "Matte": "mattelike.mattes:Matte",
     "Photo": "mattelike.values:Photo",
