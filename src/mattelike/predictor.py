@@ -314,9 +314,9 @@ def _pairs(reference: PhotoLike | Sequence[Reference], prompt: Prompt | None) ->
 
 
 def _under(levels: Float32, alpha: Pixels) -> Float32:
-    """Values seen through an alpha the photo already has."""
-    result: Float32 = levels * alpha
-    result /= np.float32(np.iinfo(alpha.dtype).max)
+    """Values seen through an alpha the photo already has; where that is full they stay as they are."""
+    result: Float32 = alpha / np.float32(np.iinfo(alpha.dtype).max)
+    result *= levels
     return result
 
 
