@@ -10,7 +10,7 @@ Four cells of the working grid to one cell of the guidance, then, each step a we
    is sure of takes the side of what it is connected to;
 4. parts with weak evidence only are dropped, and the edges refined at the size the model saw.
 
-With the guidance of frozen ImageNet features, on 136 photos of animals, flowers and table-top things, its mean
+With guidance of frozen ImageNet features, on 136 photos of animals, flowers and table-top things, its mean
 IoU is 0.75; that of the bare map of similarity, cut at 1/2, is 0.64.
 """
 
