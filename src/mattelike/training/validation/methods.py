@@ -95,7 +95,8 @@ class Trained:
         self._card = ModelCard(
             name="embedded",
             stride=16,
-            channels=settings.heads * settings.head_channels,
+            channels=settings.heads * settings.head_channels + encoder.whole_channels,
+            whole_channels=encoder.whole_channels,
             heads=settings.heads,
             temperatures=tuple(encoder.temperatures().tolist()),
             affinities=tuple(encoder.affinities().tolist()),
