@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Train the embedded network as RECIPE says.
 
-    A run that was stopped goes on where its last checkpoint left it, to the same result, bit for bit on a CPU.
+    A run that was stopped goes on where its last checkpoint left it: same result, bit for bit on a CPU.
     """
     try:
         import torch
