@@ -50,7 +50,9 @@ def test_A7_inter_similarity_sums_to_the_number_of_queries_whatever_the_target_s
 
 
 def test_no_queries_give_zeros_not_nan():
-    assert np.array_equal(similarity.inter_similarity(tokens(1)[0][:0], tokens(2)[0]), np.zeros(35, np.float32))
+    assert np.array_equal(
+        similarity.inter_similarity(tokens(1)[0][:0], tokens(2)[0]), np.zeros(35, np.float32)
+    )
 
 
 def test_A6_equation_5_weights_the_keys_not_the_queries():
@@ -161,6 +163,34 @@ def test_channel_names_follow_the_channels():
     assert np.array_equal(stacked[names.index("best_background.1")], evidence.best_background[1])
 
 
+def test_families_of_heads_stand_side_by_side():
+    """Two families are what each says alone; the second is one wide head of its own."""
+    wide = np.random.default_rng(9).normal(size=(40, 5, 7)).astype(np.float32)
+    families = similarity.split_families(np.concatenate([grid(1), wide]), HEADS, 40)
+    references = similarity.split_families(np.concatenate([grid(2), wide[::-1]]), HEADS, 40)
+    assert [f.shape for f in families] == [(HEADS, 35, CHANNELS), (1, 35, 40)]
+    w, t, a = weights(35), (*TEMPERATURES, 15.0), (*AFFINITIES, 9.0)
+    found = similarity.compare_families(families, references, w, t, a)
+    learned = similarity.compare(families[0], references[0], w, TEMPERATURES, AFFINITIES)
+    own = similarity.compare(families[1], references[1], w, (15.0,), (9.0,))
+    for name in similarity.EVIDENCE:
+        assert np.array_equal(
+            getattr(found, name), np.concatenate([getattr(learned, name), getattr(own, name)])
+        )
+
+
+def test_marks_grow_by_the_mean_of_all_families():
+    reference, left = halves()
+    families = (reference, tokens(3, 8, 8))
+    positive = np.zeros(64, np.float32)
+    positive[9] = 1
+    both = similarity.grown(families, positive, 0 * positive, (*AFFINITIES, *AFFINITIES), box=False)
+    alone = [similarity.seeded(f, positive, 0 * positive, AFFINITIES) for f in families]
+    assert np.allclose(both, (alone[0] + alone[1]) / 2, atol=1e-6)
+    box = similarity.grown(families[:1], left.astype(np.float32), 0 * positive, AFFINITIES, box=True)
+    assert np.allclose(box, similarity.boxed(reference, left.astype(np.float32), AFFINITIES))
+
+
 def test_A34_extension_adds_the_most_attended_and_keeps_the_prompt():
     rows = np.array([[0.1, 0.5, 0.2, 0.2], [0.25, 0.25, 0.25, 0.25]])
     prompted = np.array([3, 2])
@@ -179,7 +209,9 @@ def halves() -> tuple[np.ndarray, np.ndarray]:
     """A reference of two materials, left and right, with a little noise; and which cells are left."""
     rng = np.random.default_rng(0)
     left = np.arange(64) % 8 < 4
-    base = np.where(left[None, :, None], rng.normal(size=(HEADS, 1, CHANNELS)), rng.normal(size=(HEADS, 1, CHANNELS)))
+    base = np.where(
+        left[None, :, None], rng.normal(size=(HEADS, 1, CHANNELS)), rng.normal(size=(HEADS, 1, CHANNELS))
+    )
     noisy = base + 0.2 * rng.normal(size=base.shape)
     return similarity.normalised(noisy.astype(np.float32)), left
 

@@ -20,13 +20,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # torch's exporter warns of itself
     pytest.mark.timeout(600),
 ]
+# Channels of the backbone's own features, one wide head.
+WIDE = 112 + 320
 SIZES = [(96, 128), (160, 96), (224, 352)]
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(3)
-    made = loop.build(TINY)
+    made = loop.build(replace(TINY, encoder=replace(TINY.encoder, kinds_head=True)))
     # Norms that are not the identity, so that folding them is put to the test.
     for name, buffer in made.named_buffers():
         if name.endswith("running_mean"):
@@ -86,7 +88,7 @@ def test_features_agree_to_a_hundred_thousandth(model, folder, size):
 
 def test_the_card_says_what_the_graphs_are_and_a_changed_graph_is_found(folder, tmp_path):
     card = embedded.verify(folder)
-    assert (card.heads, card.channels, card.head, card.stride) == (2, 16, "icon-flex", 16)
+    assert (card.heads, card.channels, card.head, card.stride) == (2, 16 + WIDE, "icon-flex", 16)
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with (tmp_path / "head.onnx").open("ab") as file:
@@ -103,7 +105,7 @@ def test_imagenet_tokens_are_the_classifier_s_own(tmp_path):
     with torch.no_grad():
         fine = backbone(images)[4]
     tokens = shipped.features(images.numpy(), "target").tokens
-    assert card.channels == tokens.shape[1] == 112 + 320
+    assert card.channels == tokens.shape[1] == WIDE
     expected = fine / fine.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
     assert np.allclose(tokens[:, :112], expected.numpy(), atol=1e-3)
 
