@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from mattelike.contexts import Context
 from mattelike.errors import UsageError
@@ -161,6 +161,7 @@ class Outcome:
     fatal: bool = False
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Something that does a job: threads of this process, other processes, a cluster."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ class Journal:
         self._lines: dict[str, str] = {}
         self._promised: set[str] = set()
         self._working: IO[str] | None = None
+        self._made = not out.exists()
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(out / ".report.lock")
@@ -48,6 +50,7 @@ class Journal:
             raise OutputError(f"{out}: cannot write there ({error.strerror or error})") from error
         for name in (REPORT, WORKING):
             self._read(out / name)
+        self._lines = {address: line for address, line in self._lines.items() if self._matters(line)}
 
     def __enter__(self) -> Journal:
         return self
@@ -58,6 +61,9 @@ class Journal:
         if self._working is not None:
             self._working.close()
         self._lock.release()
+        if self._made:
+            with suppress(OSError):
+                self.out.rmdir()  # of a run that came to nothing; one that made something cannot be removed
 
     # --- what is known ---------------------------------------------------------------------------------
 
@@ -90,6 +96,12 @@ class Journal:
         """The path of a photo that was written down."""
         return address if address == "-" else os.path.normpath(self.out / address)
 
+    def _matters(self, line: str) -> bool:
+        """Whether anything is left of a photo: the photo itself, or what was made of it."""
+        known = _outcome(json.loads(line))
+        there = known.source == "-" or os.path.lexists(self.source(known.source))
+        return there or any((self.out / name).exists() for name in known.outputs)
+
     # --- what happens ----------------------------------------------------------------------------------
 
     def promise(self, tasks: Iterable[Task]) -> None:
@@ -99,10 +111,8 @@ class Journal:
         self._append({"promised": names})
 
     def record(self, outcome: Outcome) -> None:
-        """Writes down what became of a photo. Unchanged ones keep what is known of them."""
+        """Writes down what became of a photo."""
         address = self.address(outcome.source)
-        if outcome.unchanged and address in self._lines:
-            return
         line = _line(outcome, address)
         self._lines[address] = line
         self._append(line)
@@ -187,6 +197,8 @@ def _record(line: str) -> dict[str, Any] | None:
         record = json.loads(line)
         if "promised" not in record:
             _outcome(record)
+        elif not isinstance(record["promised"], list):
+            return None
     except (ValueError, TypeError, KeyError):
         return None
     return dict(record)

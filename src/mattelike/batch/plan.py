@@ -105,6 +105,8 @@ class _Naming:
         root = self.out.resolve()
         self.inputs = {folded(os.path.realpath(each.source)) for each in self.found}
         short = [writable(_without_suffix(each.relative)) for each in self.found]
+        # All folders first: a file in the place of one would leave nowhere to put what is in it.
+        self.folders = {folded(str(parent)) for stem in short for parent in PurePosixPath(stem).parents}
         wanted = Counter(folded(name) for stem in short for _, name in self._outputs(stem))
         chosen: dict[int, str] = {}
         for index, stem in enumerate(short):
@@ -135,8 +137,6 @@ class _Naming:
             key = folded(name)
             if key in self.files or key in self.folders or folded(str(root / name)) in self.inputs:
                 return False
-            if any(folded(str(parent)) in self.files for parent in PurePosixPath(name).parents):
-                return False
         if not self.settings.instances:
             return True
         # x.1.png may be the first thing of x.jpg, so x.1.jpg has to be called otherwise.
@@ -146,7 +146,6 @@ class _Naming:
     def _claim(self, stem: str) -> str:
         for _, name in self._outputs(stem):
             self.files.add(folded(name))
-            self.folders.update(folded(str(parent)) for parent in PurePosixPath(name).parents)
         self.stems.add(folded(stem))
         base = _NUMBERED.sub("", folded(stem))
         if base != folded(stem):

@@ -130,11 +130,11 @@ class _Told:
         journal = self.journal
         if journal is not None:
             before = journal.find(outcome.source)
-            if outcome.unchanged and before is not None:
+            if outcome.unchanged and before is not None and before.key:
                 outcome = replace(before, source=outcome.source, unchanged=True)
             elif before is not None and outcome.result != "failed":
                 self._tidy(before, outcome)
-            if outcome.stem or before is None:
+            if not outcome.unchanged:
                 journal.record(outcome)
         self.summary.count(outcome)
         self.tell(outcome)

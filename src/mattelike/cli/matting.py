@@ -31,7 +31,7 @@ from mattelike.cli import options
 from mattelike.cli.progress import Progress, failure, printable, summary_line, tell_notes
 from mattelike.cli.sought import Reference, Sought, reference, sought, standard_input
 from mattelike.errors import OutputError, UsageError
-from mattelike.mattes import Emit
+from mattelike.mattes import EMITS, Emit
 from mattelike.predictor import Predictor
 
 Given = Mapping[str, Any]
@@ -104,8 +104,10 @@ def _emits(given: Given, background: bool) -> tuple[Emit, ...]:
         return ("composite", "alpha") if background else ("cutout", "alpha")
     if background and "composite" not in names:
         raise click.UsageError("--background is for composites; add composite to --emit, or leave --emit out")
-    emits: list[Any] = list(dict.fromkeys(names))
-    return tuple(emits)
+    unknown = [name for name in names if name not in EMITS]
+    if unknown:
+        raise click.UsageError(f"--emit takes {', '.join(EMITS)}, not {unknown[0]!r}")
+    return tuple(emit for emit in EMITS if emit in names)
 
 
 def _refuse_jpeg(settings: Settings, suffix: str) -> None:

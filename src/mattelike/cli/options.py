@@ -131,8 +131,11 @@ def load(name: str | None, options: tuple[str, ...], device: str, threads: int |
     Raises:
         MattelikeError: As `mattelike.predictor.load`.
     """
+    from mattelike import photos
     from mattelike.predictor import load as load_predictor
 
+    if threads is not None:
+        photos.set_threads(threads)
     chosen = {} if name is None else {"model": name}
     return load_predictor(**chosen, device=device, threads=threads, **model_options(options))
 
