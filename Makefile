@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test docs demo bench pack train model validate clean
+.PHONY: help setup check format lint types layers test docs demo bench pack train model validate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -66,6 +66,10 @@ model: setup  ## the shipped graphs, from the committed checkpoint or the averag
 
 validate: setup pack  ## the public validation of the shipped model
 	$(BIN)/python recipes/validate.py embedded --pack $(PACK)
+
+lock: setup  ## the versions of .venv as constraints.txt
+	{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' | sort -f; } > .venv/lock
+	mv .venv/lock constraints.txt
 
 clean:  ## removes what was built here; not the environments
 	rm -rf build dist demo docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis
