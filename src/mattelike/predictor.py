@@ -315,7 +315,7 @@ def _pairs(reference: PhotoLike | Sequence[Reference], prompt: Prompt | None) ->
 
 def _under(levels: Float32, alpha: Pixels) -> Float32:
     """Values seen through an alpha the photo already has; where that is full they stay as they are."""
-    result: Float32 = alpha / np.float32(np.iinfo(alpha.dtype).max)
+    result: Float32 = np.divide(alpha, np.float32(np.iinfo(alpha.dtype).max), dtype=np.float32)
     result *= levels
     return result
 
