@@ -76,11 +76,9 @@ def main() -> None:
             stem = name.strip("/").replace("/", "-").removesuffix(".pt")
             report.write(arguments.out, stem, method, studio, scores, about)
             worst += f"\n## {name}\n" + report.worst_table(scores)
-    if summaries:
-        table = report.markdown(summaries)
-        print(table)
-        if arguments.out:
-            (arguments.out / "report.md").write_text(table + worst, encoding="utf-8")
+        print(report.markdown({name: summary}), flush=True)
+    if summaries and arguments.out:
+        (arguments.out / "report.md").write_text(report.markdown(summaries) + worst, encoding="utf-8")
 
 
 if __name__ == "__main__":
