@@ -40,8 +40,9 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
+# One thread: the tensors of tests are too small to share out.
 test: setup  ## the quick tests; `make test TESTS='-m slow'` runs the slow ones
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
 
 docs: setup  ## the documentation as web pages, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going --quiet --fresh-env -b html docs docs/_build/html
