@@ -68,10 +68,8 @@ original.addEventListener("click", event => {
   dot.style.left = `${100 * share[0]}%`;
   dot.style.top = `${100 * share[1]}%`;
   const out = document.body.dataset.out;
-  const photo = current.dataset.source;
-  const path = photo.startsWith("/") ? photo : `${out}/${photo}`;
   command.querySelector("code").textContent =
-    `mattelike matte --only unsure,absent --more-like ${quoted(path)} --point ${x},${y} -o ${quoted(out)}`;
+    `mattelike matte --only unsure,absent --more-like ${quoted(current.dataset.source)} --point ${x},${y} -o ${quoted(out)}`;
   dot.hidden = command.hidden = false;
 });
 command.querySelector("button").addEventListener("click", async event => {

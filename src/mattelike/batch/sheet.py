@@ -78,7 +78,7 @@ def page(outcomes: Sequence[Outcome], context: Context, out: Path) -> str:
         title=f"{len(outcomes):,} photo{'' if len(outcomes) == 1 else 's'}",
         references="\n".join(_reference(each) for each in context.thumbnails),
         filters="\n".join(_filter(result, counts[result]) for result in RESULTS if counts[result]),
-        figures="\n".join(_figure(outcome) for outcome in outcomes),
+        figures="\n".join(_figure(outcome, os.path.relpath(out)) for outcome in outcomes),
         out=_text(os.path.relpath(out)),
     )
 
@@ -100,8 +100,9 @@ def _filter(result: Result, count: int) -> str:
     )
 
 
-def _figure(outcome: Outcome) -> str:
+def _figure(outcome: Outcome, here: str) -> str:
     """One photo. What was never read has no pictures."""
+    source = os.path.normpath(Path(here, outcome.source))  # as it can be typed where the run was started
     name = _text(outcome.stem or Path(outcome.source).name)
     width, height = outcome.size or (4, 3)
     before, after = thumbnail_names(outcome.stem)
@@ -122,7 +123,7 @@ def _figure(outcome: Outcome) -> str:
     )
     return (
         f'<figure class="photo {outcome.result}" style="--a:{width / height:.4f}" '
-        f'data-size="{width} {height}" data-source="{_text(outcome.source)}" '
+        f'data-size="{width} {height}" data-source="{_text(source)}" '
         f'data-doubt="{outcome.doubt or 0:.4f}">'
         f'<button class="stage" aria-label="{name}"><span class="pair">{pictures}</span></button>'
         f'<figcaption><span class="name" title="{name}">{name}</span>'
