@@ -222,3 +222,22 @@ def test_only_repeats_the_last_run_and_nothing_else(room: Path, call: Call) -> N
 @pytest.mark.parametrize("text", ["red", "RED", "#f00", "#ff0000", "255,0,0", "255 0 0", "255,0,0,255"])
 def test_colours_are_read_as_people_write_them(text: str) -> None:
     assert colour(text) == "255,0,0"
+
+
+def test_the_help_shows_every_option_under_a_heading(call: Call) -> None:
+    said = call("matte", "--help").stdout
+    for name in ("--overwrite", "--skip-existing", "--like", "--emit", "--json", "--device", "--help"):
+        assert f"{name}" in said
+    assert said.index("What to look for:") < said.index("Where to:") < said.index("How to work:")
+
+
+def test_premultiplied_photos_are_divided_once(room: Path, call: Call) -> None:
+    half = (picture(1) * 0.5).astype(np.uint8)
+    photos.write_cutout("half.png", half, np.full((64, 96), 0.5, np.float32))
+    found = []
+    for flags in ((), ("--unpremultiply",)):
+        done = call("matte", "half.png", *LIKE, *flags, "--keep-absent", "-o", "out")
+        assert done.exit_code == 0, done.stderr
+        found.append(photos.read("out/half.matte.png").pixels[..., 0][red_mask(picture(1))].mean())
+    dark, divided = found
+    assert dark < 100 < divided < 140  # dark red is not what was marked; red is, times the alpha it had

@@ -32,6 +32,7 @@ class Settings:
         refine: Bring edges to the photo's own resolution.
         keep_absent: Write what the model found even where the kind seems absent; otherwise an empty matte.
         ignore_alpha: Leave an alpha the photo already has out.
+        unpremultiply: The photos' colours are multiplied by their alpha: divide once.
         keep_hidden: Keep the photo's colours where alpha is 0.
         allow_truncated: Take what is there of a damaged file.
         strip: Leave EXIF, XMP and resolution out.
@@ -46,6 +47,7 @@ class Settings:
     refine: bool = True
     keep_absent: bool = False
     ignore_alpha: bool = False
+    unpremultiply: bool = False
     keep_hidden: bool = False
     allow_truncated: bool = False
     strip: bool = False
@@ -57,6 +59,8 @@ class Settings:
         for emit in self.emit:
             if emit not in EMITS:
                 raise UsageError(f"nothing to emit is called {emit!r}; there are: {', '.join(EMITS)}")
+        if self.ignore_alpha and self.unpremultiply:
+            raise UsageError("--ignore-alpha and --unpremultiply exclude each other; leave one out")
         if self.largest and self.instances:
             raise UsageError("--largest and --instances exclude each other; leave one out")
         if self.margin is not None:

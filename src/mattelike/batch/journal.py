@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from mattelike.batch.jobs import RESULTS, Outcome, Task
 from mattelike.batch.locking import Lock
-from mattelike.batch.names import natural_key
+from mattelike.batch.names import SHEET, natural_key
 from mattelike.errors import OutputError
 from mattelike.photos import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
@@ -143,8 +143,11 @@ class Journal:
 
     def sweep(self) -> None:
         """Removes unfinished files of killed runs. Nobody else is at work in the folder: it is locked."""
-        for path in self.out.rglob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
-            path.unlink(missing_ok=True)
+        # Only where outputs are: the folder may be somebody's home, with other runs deep inside it.
+        folders = {self.out, self.out / SHEET, *((self.out / name).parent for name in self.outputs())}
+        for folder in folders:
+            for path in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
+                path.unlink(missing_ok=True)
 
     # --- lines -----------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mattelike import photos
+from mattelike import __version__, photos
 from mattelike.batch.jobs import Job, Outcome, Settings, Task, content_hash, is_colour, parse_margin
 from mattelike.batch.thumbnails import write_thumbnails
 from mattelike.errors import BrokenPhotoError, MattelikeError, OutputError, PhotoError
@@ -84,6 +84,8 @@ def opened(task: Task, job: Job) -> Opened | Outcome:
             max_pixels=settings.max_pixels,
             name="standard input" if task.source == "-" else task.source,
         )
+        if settings.unpremultiply:
+            photo = photos.unpremultiply(photo)
         return Opened(task, photo, key, time.monotonic() - began)
 
     return _guarded(task, job, began, read)
@@ -189,13 +191,16 @@ def _write_all(matte: Matte, task: Task, job: Job) -> tuple[str, ...]:
         for emit, name in task.outputs_of(number):
             path = job.out / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(part, path, emit, job.settings)
+            _write(part, path, emit, job)
             names.append(name)
     return tuple(names)
 
 
-def _write(matte: Matte, path: Path, emit: Emit, settings: Settings) -> None:
-    matte.save(path, emit, background=_background(settings), strip=settings.strip)
+def _write(matte: Matte, path: Path, emit: Emit, job: Job) -> None:
+    note = f"mattelike {__version__}; model {job.context.model} {job.context.sha256[:12]}"
+    settings = job.settings
+    background = _background(settings) if emit == "composite" else None
+    matte.save(path, emit, background=background, strip=settings.strip, note=note)
 
 
 def _background(settings: Settings) -> Background | None:

@@ -23,7 +23,15 @@ from mattelike.cli.sought import reference, sought
 _OF_THE_RUN = frozenset(
     (
         *("emit", "only_mask", "background", "crop", "largest", "instances", "first", "suffix", "refine"),
-        *("keep_absent", "keep_hidden", "ignore_alpha", "allow_truncated", "strip", "max_pixels"),
+        *(
+            "keep_absent",
+            "keep_hidden",
+            "ignore_alpha",
+            "unpremultiply",
+            "allow_truncated",
+            "strip",
+            "max_pixels",
+        ),
         *("existing", "watch", "follow_links", "dry_run", "like"),
     )
 )

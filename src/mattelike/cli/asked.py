@@ -40,6 +40,7 @@ def settings_of(given: Given) -> Settings:
         refine=given["refine"],
         keep_absent=given["keep_absent"],
         ignore_alpha=given["ignore_alpha"],
+        unpremultiply=given["unpremultiply"],
         keep_hidden=given["keep_hidden"],
         allow_truncated=given["allow_truncated"],
         strip=given["strip"],

@@ -12,12 +12,39 @@ from mattelike.cli import options
 EMITS = ("cutout", "alpha", "foreground", "premultiplied", "composite", "trimap", "uncertainty")
 
 
+# Headings of the help, and the options that belong to them.
+SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("What to look for", ("contexts", "like", *options.MARK_NAMES)),
+    ("Where to", ("output", "existing", "no_sheet", "dry_run")),
+    ("Which photos", ("first", "follow_links", "watch", "only", "more_like")),
+    (
+        "What to write",
+        (
+            *("emit", "only_mask", "background", "crop", "largest", "instances", "suffix"),
+            *("refine", "keep_absent", "keep_hidden", "strip"),
+        ),
+    ),
+    ("How to read photos", ("ignore_alpha", "unpremultiply", "allow_truncated", "max_pixels")),
+    ("How to work", ("workers", "model", "options", "device", "threads", "as_json", "quiet")),
+)
+
+
 class Matting(click.Command):
     """A command whose ``--crop`` takes a margin or leaves it out, also in front of a file's name."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Writes ``--crop 5%`` as ``--crop=5%`` and ``--crop photo.jpg`` as ``--crop=0 photo.jpg``."""
         return super().parse_args(ctx, _joined(args))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by what they are about, for there are many."""
+        choices = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        placed = {name for _, names in SECTIONS for name in names}
+        rest = tuple(str(each.name) for each in choices if each.name not in placed)
+        for title, names in (*SECTIONS, ("More", rest)):
+            found = [each for name in names for each in choices if each.name == name]
+            with formatter.section(title):
+                formatter.write_dl([record for each in found if (record := each.get_help_record(ctx))])
 
 
 def _joined(args: Sequence[str]) -> list[str]:
@@ -103,6 +130,9 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
 @click.option("--keep-absent", is_flag=True, help="Write what was found even where the kind seems absent.")
 @click.option("--keep-hidden", is_flag=True, help="Keep the photo's colours where alpha is 0.")
 @click.option("--ignore-alpha", is_flag=True, help="Leave an alpha the photo already has out.")
+@click.option(
+    "--unpremultiply", is_flag=True, help="The photos' colours are multiplied by their alpha: undo that."
+)
 @click.option("--allow-truncated", is_flag=True, help="Take what is there of damaged photos.")
 @click.option("--strip", is_flag=True, help="Leave EXIF, XMP and resolution out of the results.")
 @click.option(
