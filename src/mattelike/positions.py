@@ -161,7 +161,7 @@ def _length(coordinate: Coordinate, size: int, unit: Unit | None) -> float:
             return _plain(coordinate.strip().removesuffix("%")) * size / 100
         except PromptError:
             raise PromptError(f"coordinate {coordinate!r} is no percentage: use one such as '41%'") from None
-    return coordinate * size if unit == "fraction" else coordinate
+    return float(coordinate * size if unit == "fraction" else coordinate)
 
 
 def _pixel(length: float, size: int, relative: bool) -> int:
