@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,10 @@ CHECKED = [
     "mattelike.values",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
+
+# Started in the background of a shell, tests inherit an ignored SIGINT, and so would the programs they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("MATTELIKE_SHARED", ROOT.parent / "shared"))
