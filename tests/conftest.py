@@ -39,7 +39,7 @@ CHECKED = [
 ]
 install_import_hook(CHECKED, "beartype.beartype")
 
-# Started in the background of a shell, tests inherit an ignored SIGINT, and so would the programs they interrupt.
+# Started in the background of a shell, tests inherit an ignored SIGINT, as would the programs they interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
