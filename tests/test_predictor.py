@@ -22,6 +22,7 @@ from mattelike.models.embedded import weights_folder
 from mattelike.predictor import Predictor
 from mattelike.values import Float32, Pixels
 from tests import scenes
+from tests.memory import PEAK_BYTES
 from tests.toy_model import CARD, ToyModel, toy
 
 ROOT = Path(__file__).parent.parent
@@ -458,15 +459,15 @@ def test_trap_37_shipped_model_keeps_what_was_marked_on_real_photos(shipped, exa
 
 # --- memory ------------------------------------------------------------------------------------------
 
-PEAK = """
-import resource, sys
+PEAK = f"""
+import sys
 import mattelike as ml
+{PEAK_BYTES}
 finder = ml.load(device="cpu", threads=1)
 photo = ml.read_image(sys.argv[1])
 context = finder.encode(photo, ml.Box("25%", "25%", "75%", "75%"))
 finder.matte(photo, context).save(sys.argv[2])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak * (1 if sys.platform == "darwin" else 1024))
+print(peak_bytes())
 """
 
 

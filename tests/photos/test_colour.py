@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from mattelike import photos
 from mattelike.errors import SettingsError, UsageError
 from mattelike.values import Photo
+from tests.memory import PEAK_BYTES
 
 from .pictures import file_of, picture, ramp_16, wide_profile
 
@@ -127,23 +127,22 @@ def test_trap_08_a_background_takes_the_colour_space_of_the_photo() -> None:
 
 # --- memory ------------------------------------------------------------------------------------------
 
-FULL_SIZE = """
-import resource, sys
+FULL_SIZE = f"""
+import sys
 import numpy as np
 from mattelike import photos
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+{PEAK_BYTES}
+base = peak_bytes()
 photo = photos.read(sys.argv[1])
 photos.to_srgb(photo, (576, 768))
 alpha = np.zeros((photo.height, photo.width), np.float32)
 alpha[:, 1000:3000] = 0.7
 photos.write_cutout(sys.argv[2], photo.pixels, alpha, photo=photo)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((peak - base) * 1024 / (photo.width * photo.height))
+print((peak_bytes() - base) / (photo.width * photo.height))
 """
 
 
 def test_trap_45_twelve_megapixels_need_few_bytes_a_pixel(tmp_path: Path) -> None:
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
     rows, columns = np.mgrid[0:3000, 0:4000].astype(np.uint16)
     array = np.dstack([rows // 12, columns // 16, (rows ^ columns) >> 4]).astype(np.uint8)
     photos.write_rgb(tmp_path / "big.jpg", array)
