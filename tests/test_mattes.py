@@ -55,6 +55,21 @@ def test_trap_49_no_fringe_of_the_old_background():
     assert cut[edge][:, 1].astype(int).mean() < 40  # green was 204
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_trap_4_an_alpha_the_photo_has_does_not_change_its_colours(depth):
+    """Existing alpha says how much is there, not that the photo's colours are mixed with a background."""
+    scene = scenes.disc(96, 112, depth=depth)
+    top = np.iinfo(depth).max
+    existing = np.full(scene.alpha.shape, top // 2, depth)
+    existing[-8:] = 0  # far below the disc
+    plain = matte_of(scene.alpha, scene.pixels).foreground()
+    share = existing / np.float32(top)
+    under = matte_of(scene.alpha * share, photo=Photo(scene.pixels, existing))
+    seen = scene.alpha * share > 0
+    assert np.abs(under.foreground()[seen].astype(int) - plain[seen].astype(int)).max() <= top // 255
+    assert not under.cutout()[existing == 0].any()
+
+
 def test_trap_54_opacity_is_rounded_half_up():
     alpha = np.float32([[0, 0.25, 0.5, 0.75, 1]])
     assert matte_of(alpha).cutout()[0, :, 3].tolist() == [0, 64, 128, 191, 255]

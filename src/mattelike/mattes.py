@@ -81,8 +81,13 @@ class Matte:
     hidden: bool = False
 
     def foreground(self) -> Pixels:
-        """Colours of the thing alone (F of equation 1): ``(h, w, 3)``, the photo's depth, straight."""
-        return foreground(self.photo.pixels, self.alpha, keep_hidden=self.hidden)
+        """Colours of the thing alone (F of equation 1): ``(h, w, 3)``, the photo's depth, straight.
+
+        An alpha the photo came with says how much is there, not that its colours are mixed with a
+        background: only what was found here counts as mixing.
+        """
+        mixing = self.alpha if self.photo.alpha is None else without(self.alpha, self.photo.alpha)
+        return foreground(self.photo.pixels, mixing, keep_hidden=self.hidden)
 
     def cutout(self) -> Pixels:
         """The thing cut out: ``(h, w, 4)``, the photo's depth, straight alpha, no fringe of the background.
@@ -261,6 +266,13 @@ class Matte:
             photos.write_rgb(path, self.composite(behind), self.photo, strip=strip, note=note)
         else:
             raise SettingsError(f"nothing to emit is called {emit!r}; there are: {', '.join(EMITS)}")
+
+
+def without(alpha: Float32, existing: Pixels) -> Float32:
+    """Alpha with an alpha the photo came with divided out again; 0 where that is 0."""
+    share = existing.astype(np.float32) / np.float32(np.iinfo(existing.dtype).max)
+    result: Float32 = np.divide(alpha, share, out=np.zeros_like(alpha), where=share > 0)
+    return np.minimum(result, 1)
 
 
 def cut(pixels: Pixels, window: Window) -> Pixels:
