@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mattelike.errors import MissingExtraError, SettingsError, UsageError
+from mattelike.errors import MissingExtraError, UsageError
 
 
 @click.command("train", short_help="Train the embedded network from a recipe.")
@@ -56,7 +55,7 @@ def command(
         raise MissingExtraError(error.name or "torch", "train", "training") from error
     if threads:
         torch.set_num_threads(threads)
-    chosen: loop.Recipe = read(recipe, loop.Recipe, loop.from_table)
+    chosen = starts.recipe(recipe)
     if not (pack / "pack.json").is_file():
         raise UsageError(f"{pack}: no pack there; make one with: python recipes/pack.py DATA {pack}")
     opened = packs.load(pack)
@@ -67,20 +66,6 @@ def command(
         chosen, opened, folder, backbone=backbone, start=state, device=device, stop_at=stop_at, told=tell
     )
     click.echo(f"{folder}: average.pt holds the averaged weights, log.jsonl the curves", err=True)
-
-
-def read(path: Path, kind: type[Any], from_table: Any) -> Any:
-    """A recipe from its file.
-
-    Raises:
-        SettingsError: No such file, not TOML, or a setting that does not exist.
-    """
-    try:
-        return from_table(kind, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot read the recipe ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
 
 
 def tell(row: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from mattelike import similarity
 from mattelike.contexts import Context, float_tokens
+from mattelike.models import Coarse
+from mattelike.models.free import free_alpha
 from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
 
 
@@ -70,3 +72,39 @@ def guide(card: ModelCard, features: Features, context: Context) -> Guidance:
         propagated=evidence.propagated.mean(axis=0).reshape(height, width).astype(np.float32),
         presence=float(np.clip(similarity.presence_score(evidence), 0, 1)),
     )
+
+
+class Contrastive:
+    """What such models share of the contract of `mattelike.models.Model`; their leaves add the networks.
+
+    Args:
+        card: Who the model is.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """Who it is."""
+        return self._card
+
+    def weigh(self, features: Features, positive: Float32, negative: Float32, kind: RoIKind) -> Float32:
+        """See `weigh`."""
+        return weigh(self._card, features, positive, negative, kind)
+
+    def remember(
+        self, features: Features, weights: Float32
+    ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+        """See `remember`."""
+        return remember(features, weights)
+
+    def guide(self, features: Features, context: Context) -> Guidance:
+        """See `guide`."""
+        return guide(self._card, features, context)
+
+    def free(self, images: Float32, guidance: Guidance) -> Coarse:
+        """The training-free head's answer, on the picture as it was before normalisation."""
+        mean, std = (np.asarray(v, np.float32) for v in (self._card.mean, self._card.std))
+        seen = np.clip(images[0].transpose(1, 2, 0) * std + mean, 0, 1)
+        return Coarse(free_alpha(seen, guidance.similarity, guidance.propagated))

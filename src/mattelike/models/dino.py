@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
-from mattelike.contexts import Context
 from mattelike.errors import DeviceError, ModelDamagedError, ModelNotFoundError
-from mattelike.models import Coarse, Role, contrastive
+from mattelike.models import Coarse, Role
+from mattelike.models.contrastive import Contrastive
 from mattelike.models.dino_files import (
     Origin,
     imported,
@@ -30,8 +30,7 @@ from mattelike.models.dino_files import (
     weight_files,
     weights_hash,
 )
-from mattelike.models.free import free_alpha
-from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
+from mattelike.values import Features, Float32, Guidance, ModelCard
 
 # Longest side seen, rounded up to whole patches: 518 pixels (37 cells) at patch 14, 512 (32 cells) at 16.
 SIDE = 512
@@ -42,7 +41,7 @@ LICENCES = {
 }
 
 
-class DinoModel:
+class DinoModel(Contrastive):
     """DINO tokens behind the contract of `mattelike.models.Model`.
 
     Args:
@@ -59,12 +58,7 @@ class DinoModel:
         self._device = chosen_device(torch, device)
         self._network, config = opened(transformers, torch, origin.folder)
         self._network.eval().requires_grad_(False).to(self._device)
-        self._card = card_of(config, preprocessing(origin.folder), origin)
-
-    @property
-    def card(self) -> ModelCard:
-        """Who it is."""
-        return self._card
+        super().__init__(card_of(config, preprocessing(origin.folder), origin))
 
     @property
     def device(self) -> str:
@@ -87,23 +81,9 @@ class DinoModel:
         tokens = np.ascontiguousarray(patches.T).reshape(1, -1, height, width)
         return Features(tokens=tokens)
 
-    def weigh(self, features: Features, positive: Float32, negative: Float32, kind: RoIKind) -> Float32:
-        """See `mattelike.models.contrastive.weigh`."""
-        return contrastive.weigh(self._card, features, positive, negative, kind)
-
-    def remember(self, features: Features, weights: Float32) -> tuple[Any, Any]:
-        """See `mattelike.models.contrastive.remember`."""
-        return contrastive.remember(features, weights)
-
-    def guide(self, features: Features, context: Context) -> Guidance:
-        """See `mattelike.models.contrastive.guide`."""
-        return contrastive.guide(self._card, features, context)
-
     def alpha(self, images: Float32, features: Features, guidance: Guidance) -> Coarse:
-        """The training-free head, on the picture as it was before normalisation."""
-        mean, std = (np.asarray(v, np.float32) for v in (self._card.mean, self._card.std))
-        seen = np.clip(images[0].transpose(1, 2, 0) * std + mean, 0, 1)
-        return Coarse(free_alpha(seen, guidance.similarity, guidance.propagated))
+        """The training-free head's."""
+        return self.free(images, guidance)
 
 
 def dino(

@@ -8,17 +8,18 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
+from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from mattelike.errors import MissingExtraError, ModelDamagedError, ModelNotFoundError
+from mattelike.errors import ModelDamagedError, ModelNotFoundError
+from mattelike.models import extras
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EXAMPLE = "facebook/dinov2-small"
+imported = partial(extras.imported, extra="dino", purpose="the model 'dino'")
+
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # The only files ever fetched: configuration and safetensors, nothing that could be executed.
 FILES = (
@@ -41,18 +42,6 @@ class Origin:
 
     folder: Path
     source: str
-
-
-def imported(package: str) -> ModuleType:
-    """A package of the extra.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MissingExtraError(package, "dino", "the model 'dino'") from error
 
 
 def located(source: str, revision: str) -> Origin:

@@ -11,14 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mattelike.contexts import Context
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
-from mattelike.models import Coarse, Role, contrastive
-from mattelike.models.free import free_alpha
+from mattelike.models import Coarse, Role
+from mattelike.models.contrastive import Contrastive
 from mattelike.models.runtime import device_in_use, file_hash, session
-from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
+from mattelike.values import Features, Float32, Guidance, ModelCard
 
 # The backbone halves five times.
 MULTIPLE = 32
@@ -73,7 +70,7 @@ def verify(folder: Path) -> ModelCard:
     return card
 
 
-class OnnxModel:
+class OnnxModel(Contrastive):
     """A model whose learned parts are ONNX graphs; see `mattelike.models.Model`.
 
     Args:
@@ -83,15 +80,10 @@ class OnnxModel:
     """
 
     def __init__(self, folder: Path, *, device: str = "auto", threads: int | None = None) -> None:
-        self._card = read_card(folder)
+        super().__init__(read_card(folder))
         self._features = session(folder / "features.onnx", device, threads)
         head = folder / "head.onnx"
         self._head = session(head, device, threads) if self._card.head != "free" else None
-
-    @property
-    def card(self) -> ModelCard:
-        """Who it is."""
-        return self._card
 
     @property
     def device(self) -> str:
@@ -108,31 +100,14 @@ class OnnxModel:
         tokens, *skips = self._features.run(None, {"images": images})
         return Features(tokens=tokens, skips=tuple(skips))
 
-    def weigh(self, features: Features, positive: Float32, negative: Float32, kind: RoIKind) -> Float32:
-        """See `mattelike.models.contrastive.weigh`."""
-        return contrastive.weigh(self._card, features, positive, negative, kind)
-
-    def remember(self, features: Features, weights: Float32) -> tuple[Any, Any]:
-        """See `mattelike.models.contrastive.remember`."""
-        return contrastive.remember(features, weights)
-
-    def guide(self, features: Features, context: Context) -> Guidance:
-        """See `mattelike.models.contrastive.guide`."""
-        return contrastive.guide(self._card, features, context)
-
     def alpha(self, images: Float32, features: Features, guidance: Guidance) -> Coarse:
         """The learned head, or the training-free one."""
         if self._head is None:
-            return Coarse(free_alpha(self._seen(images), guidance.similarity, guidance.propagated))
+            return self.free(images, guidance)
         feeds = {"images": images, "guidance": guidance.maps[None]}
         feeds |= {f"skip_{index}": skip for index, skip in enumerate(features.skips)}
         alpha, uncertainty, presence = self._head.run(["alpha", "uncertainty", "presence"], feeds)
         return Coarse(alpha[0, 0], uncertainty[0, 0], float(presence[0]))
-
-    def _seen(self, images: Float32) -> Float32:
-        mean, std = (np.asarray(v, np.float32) for v in (self._card.mean, self._card.std))
-        seen: Float32 = images[0].transpose(1, 2, 0) * std + mean
-        return np.clip(seen, 0, 1)
 
 
 def embedded(*, device: str = "auto", threads: int | None = None) -> OnnxModel:

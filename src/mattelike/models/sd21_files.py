@@ -6,13 +6,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from mattelike.errors import MissingExtraError, ModelDamagedError, ModelNotFoundError
+from mattelike.errors import ModelDamagedError, ModelNotFoundError
+from mattelike.models import extras
 from mattelike.models.sd21_settings import IconSettings
+
+imported = partial(extras.imported, extra="sd", purpose="the model 'sd21'")
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 PROMPT_FILE = "prompt_embeds.safetensors"
@@ -21,18 +23,6 @@ FILES = (
     "unet/config.json", "unet/*.safetensors", "vae/config.json", "vae/*.safetensors", "scheduler/*.json",
     "text_encoder/config.json", "text_encoder/*.safetensors", "tokenizer/*", PROMPT_FILE,
 )  # fmt: skip
-
-
-def imported(package: str) -> ModuleType:
-    """A package of the extra.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MissingExtraError(package, "sd", "the model 'sd21'") from error
 
 
 def located(source: str, revision: str, settings: IconSettings) -> tuple[Path, str]:

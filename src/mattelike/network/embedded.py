@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from mattelike import similarity
 from mattelike.network.efficientnet_lite import EfficientNetLite
-from mattelike.network.encoder import Encoder, EncoderSettings
+from mattelike.network.encoder import STRIDE, Encoder, EncoderSettings
 from mattelike.network.icon_flex import Answer, IconFlex, IconFlexSettings, Window
+from mattelike.values import ModelCard
 
 # What the published EfficientNet-Lite weights expect of pixels in [0, 1].
 MEAN = (127 / 255,) * 3
@@ -49,6 +51,22 @@ class EmbeddedModel(nn.Module):
         channels = len(similarity.EVIDENCE) * (encoder.heads + encoder.kinds_head)
         self.head = IconFlex(
             IconFlexSettings(self.encoder.skip_channels, channels, head_width, head_blocks, decoder)
+        )
+
+    def described(self, card: ModelCard) -> ModelCard:
+        """The card with what can be read off the network: shape, sharpness, how pictures are normalised."""
+        settings, whole = self.encoder.settings, self.encoder.whole_channels
+        return replace(
+            card,
+            stride=STRIDE,
+            channels=settings.heads * settings.head_channels + whole,
+            whole_channels=whole,
+            heads=settings.heads,
+            temperatures=tuple(round(float(t), 4) for t in self.encoder.temperatures().detach()),
+            affinities=tuple(round(float(t), 4) for t in self.encoder.affinities().detach()),
+            mean=MEAN,
+            std=STD,
+            head="icon-flex",
         )
 
     def look(self, images: Tensor) -> Looked:

@@ -168,7 +168,6 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
     """
     model = folded(model.float().cpu())  # type: ignore[assignment]
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    settings = model.encoder.settings
     images = torch.zeros(1, 3, 96, 128)
     with torch.no_grad():
         tokens, skips = model.encoder(images)
@@ -190,19 +189,7 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
         strides,
         folder / "head.onnx",
     )
-    card = replace(
-        card,
-        stride=16,
-        channels=settings.heads * settings.head_channels + model.encoder.whole_channels,
-        whole_channels=model.encoder.whole_channels,
-        heads=settings.heads,
-        temperatures=tuple(round(float(t), 4) for t in model.encoder.temperatures()),
-        affinities=tuple(round(float(t), 4) for t in model.encoder.affinities()),
-        mean=MEAN,
-        std=STD,
-        head="icon-flex",
-    )
-    return write_card(card, folder)
+    return write_card(model.described(card), folder)
 
 
 def export_imagenet(

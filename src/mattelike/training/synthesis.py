@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -118,25 +119,11 @@ def view(library: Library, place: Place, side: int, generator: torch.Generator) 
             side / 2 + uniform(generator, -0.5, 0.5) * abs(slack_columns),
         )
         flip, squeeze = chance(generator, 0.5), math.exp(uniform(generator, -0.15, 0.15))
-        seen = augment.warped(
-            rgba,
-            side,
-            scale=scale,
-            angle=angle,
-            centre=centre,
-            flip=flip,
-            squeeze=squeeze,
-            padding="reflection",
+        placed = partial(
+            augment.warped, side=side, scale=scale, angle=angle, centre=centre, flip=flip, squeeze=squeeze
         )
-        inside = augment.warped(
-            torch.ones_like(rgba[:1]),
-            side,
-            scale=scale,
-            angle=angle,
-            centre=centre,
-            flip=flip,
-            squeeze=squeeze,
-        )
+        seen = placed(rgba, padding="reflection")
+        inside = placed(torch.ones_like(rgba[:1]))
         # Reflection would repeat the thing outside its photo: only what is inside counts, and most must be.
         kept = float((seen[3] * inside[0]).sum()) / scale**2 / max(1.0, float(rgba[3].sum()))
         if kept > 0.5:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from mattelike import models
 from mattelike.contexts import Context
-from mattelike.models import Coarse, Model, Role, contrastive
+from mattelike.models import Coarse, Model, Role
+from mattelike.models.contrastive import Contrastive
 from mattelike.models.embedded import MULTIPLE, OnnxModel
-from mattelike.network.embedded import MEAN, STD, EmbeddedModel
+from mattelike.network.embedded import EmbeddedModel
 from mattelike.predictor import Predictor
 from mattelike.prompts import Prompt
 from mattelike.training import starts
 from mattelike.training.loop import Recipe, build, from_table
-from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
+from mattelike.values import Features, Float32, Guidance, ModelCard
 
 # Pictures whose features are kept: questions about one picture follow each other.
 KEPT = 6
@@ -78,7 +79,7 @@ class Predicting:
         return Answered(matte.alpha, matte.presence)
 
 
-class Trained:
+class Trained(Contrastive):
     """A network as it is trained, in torch, behind the contract of `mattelike.models.Model`.
 
     The same steps as the exported graphs, before any export.
@@ -91,29 +92,7 @@ class Trained:
 
     def __init__(self, network: EmbeddedModel, sha256: str, card: ModelCard) -> None:
         self.network = network.eval()
-        settings, encoder = network.encoder.settings, network.encoder
-        self._card = ModelCard(
-            name="embedded",
-            stride=16,
-            channels=settings.heads * settings.head_channels + encoder.whole_channels,
-            whole_channels=encoder.whole_channels,
-            heads=settings.heads,
-            temperatures=tuple(encoder.temperatures().tolist()),
-            affinities=tuple(encoder.affinities().tolist()),
-            mean=MEAN,
-            std=STD,
-            reference_side=card.reference_side,
-            target_side=card.target_side,
-            pooling=card.pooling,
-            grows=card.grows,
-            head="icon-flex",
-            sha256=sha256,
-        )
-
-    @property
-    def card(self) -> ModelCard:
-        """Who it is."""
-        return self._card
+        super().__init__(replace(network.described(card), name="embedded", sha256=sha256))
 
     @property
     def device(self) -> str:
@@ -131,18 +110,6 @@ class Trained:
             seen = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
             tokens, skips = self.network.encoder(seen)
         return Features(tokens.float().numpy(), tuple(skip.float().numpy() for skip in skips))
-
-    def weigh(self, features: Features, positive: Float32, negative: Float32, kind: RoIKind) -> Float32:
-        """See `mattelike.models.contrastive.weigh`."""
-        return contrastive.weigh(self._card, features, positive, negative, kind)
-
-    def remember(self, features: Features, weights: Float32) -> tuple[Any, Any]:
-        """See `mattelike.models.contrastive.remember`."""
-        return contrastive.remember(features, weights)
-
-    def guide(self, features: Features, context: Context) -> Guidance:
-        """See `mattelike.models.contrastive.guide`."""
-        return contrastive.guide(self._card, features, context)
 
     def alpha(self, images: Float32, features: Features, guidance: Guidance) -> Coarse:
         """The head's answer."""

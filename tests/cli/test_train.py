@@ -1,0 +1,78 @@
+"""``mattelike train``: from a recipe to averaged weights, stopped and gone on with; bad input is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from mattelike.cli import main
+from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.training import starts
+from tests.training.toys import toy_pack
+
+RECIPE = """
+name = "tiny"
+steps = 4
+warmup = 1
+cooldown = 2
+workers = 0
+precision = "fp32"
+head_width = 16
+head_blocks = 1
+decoder = [12, 10, 8]
+[encoder]
+width = 16
+heads = 2
+head_channels = 8
+blocks = 1
+[episodes]
+sides = [64]
+scene_pairs = 1
+real_pairs = 1
+questions = 4
+"""
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with tiny.toml and a pack; the start is random, for ImageNet's is large."""
+    toy_pack(tmp_path / "pack")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(starts, "imagenet_backbone", EfficientNetLite)
+    return tmp_path
+
+
+def train(*args: str) -> Result:
+    return CliRunner().invoke(main, ["train", *args])
+
+
+def test_a_run_that_was_stopped_goes_on_to_its_end(room):
+    assert train("tiny.toml", "--pack", "pack", "--stop-at", "2").exit_code == 0
+    assert torch.load(room / "runs/tiny/average.pt", weights_only=True)["step"] == 2
+    ended = train("tiny.toml", "--pack", "pack")
+    assert ended.exit_code == 0
+    assert "average.pt" in ended.stderr
+    assert ended.stdout == ""
+    assert torch.load(room / "runs/tiny/average.pt", weights_only=True)["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("recipe", "pack", "says"),
+    [
+        ("missing.toml", "pack", "missing.toml: cannot read the recipe"),
+        ("tiny.toml", "nowhere", "nowhere: no pack there; make one with"),
+        ("unknown.toml", "pack", "unknown setting 'stpes'"),
+        ("broken.toml", "pack", "broken.toml: "),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line_and_exit_2(room, recipe, pack, says):
+    (room / "unknown.toml").write_text("stpes = 3")
+    (room / "broken.toml").write_text("steps = = 3")
+    result = train(recipe, "--pack", pack)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
