@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mattelike import components, photos
 from mattelike.errors import SettingsError, UsageError
@@ -95,9 +96,8 @@ class Matte:
         Laid over any colour it is the true composite within one level.
         """
         colours = self.foreground()
-        top = np.iinfo(colours.dtype).max
-        levels = np.floor(self.alpha * np.float32(top) + np.float32(0.5)).astype(colours.dtype)
-        return np.dstack([colours, levels])
+        opacity: NDArray[Any] = photos.quantised(self.alpha, self.photo.depth)
+        return np.dstack([colours, opacity])
 
     def premultiplied(self) -> Pixels:
         """Colours times alpha: ``(h, w, 3)``, the photo's depth."""

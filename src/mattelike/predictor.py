@@ -15,6 +15,7 @@ import numpy as np
 from mattelike import framing, models, photos, prompts, resampling, tokens
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
+from mattelike.figures import levels
 from mattelike.framing import Frame
 from mattelike.mattes import Matte, cut, status_of
 from mattelike.models import Coarse, Model, Role
@@ -342,8 +343,7 @@ def thumbnail(photo: Photo, roi: RoI) -> bytes:
         shown = np.where(marked, np.array([1.0, 0.25, 0.35], np.float32), rgb)
     else:
         shown = np.where(marked, rgb, 0.35 * rgb + 0.6)
-    levels = np.floor(shown * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    return photos.encode(levels, ".jpg")
+    return photos.encode(levels(shown), ".jpg")
 
 
 def _dots(marked: Bool) -> Bool:

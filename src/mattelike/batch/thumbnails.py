@@ -9,6 +9,7 @@ import numpy as np
 from mattelike import framing, photos, resampling
 from mattelike.batch.jobs import content_hash
 from mattelike.batch.names import SHEET
+from mattelike.figures import levels
 from mattelike.foreground import foreground
 from mattelike.mattes import Matte
 
@@ -28,8 +29,7 @@ def write_thumbnails(matte: Matte, stem: str, out: Path) -> None:
         OutputError: They cannot be written.
     """
     frame = framing.fit(matte.photo.height, matte.photo.width, side=SIDE, multiple=1, minimum=1, enlarge=1)
-    shown = photos.to_srgb(matte.photo, frame.content)
-    pixels = np.floor(shown * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    pixels = levels(photos.to_srgb(matte.photo, frame.content))
     alpha = np.clip(resampling.resize(matte.alpha, frame.content), 0, 1)
     before, after = (out / name for name in thumbnail_names(stem))
     before.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike import components
+from mattelike.figures import levels
 from mattelike.refinement import refine
 from mattelike.refinement.solver import descend
 from mattelike.refinement.windows import Windows
@@ -80,8 +81,7 @@ def free_alpha(image: Float32, similarity: Float32, propagated: Float32) -> Floa
     odds = np.float32(SHARPNESS) * (resize(evidence, grid) - np.float32(edge))
     belief = _without_crumbs(_walked(colours, _coloured(colours, odds)), odds)
     coarse = ((belief - np.float32(0.5)) * np.float32(GAIN) + np.float32(0.5)).clip(0, 1)
-    levels = np.floor(image.clip(0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
-    return refine(levels, coarse, band=BAND).alpha
+    return refine(levels(image.clip(0, 1)), coarse, band=BAND).alpha
 
 
 def threshold(evidence: Float32) -> float:

@@ -5,6 +5,7 @@
 `to_srgb`, `covering`, `unpremultiply`            what a model sees; backgrounds; straight colours
 `write_cutout`, `write_alpha`, `write_rgb`        whole files or none, by suffix
 `encode`                                          the same, as bytes
+`quantised`                                       alpha as the levels that are written
 `set_threads`                                     how many threads libvips may use
 ================================================  ==================================================
 
@@ -14,7 +15,7 @@ No other part of the package knows libvips.
 from __future__ import annotations
 
 from mattelike.photos.colour import covering, to_srgb, unpremultiply
-from mattelike.photos.encoding import KINDS
+from mattelike.photos.encoding import KINDS, quantised
 from mattelike.photos.engine import set_threads
 from mattelike.photos.limits import MAX_PIXELS
 from mattelike.photos.reading import Header, header, read
@@ -33,6 +34,7 @@ __all__ = [
     "covering",
     "encode",
     "header",
+    "quantised",
     "read",
     "set_threads",
     "to_srgb",

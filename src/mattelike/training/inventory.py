@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike import photos, resampling
+from mattelike.figures import levels
 from mattelike.training import pack
 from mattelike.training.groups import Item, Truth, kind_of, split_by_photo
 from mattelike.training.sample_pixels import one_channel
@@ -217,8 +218,7 @@ def _cut_out(image: Stored) -> bool:
 
 def _levels(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
     both = np.concatenate([rgb, alpha[..., None]], axis=2)
-    levels: NDArray[np.uint8] = np.floor(both * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    return levels
+    return levels(both)
 
 
 @cache
