@@ -166,17 +166,68 @@ def test_channel_names_follow_the_channels():
 def test_families_of_heads_stand_side_by_side():
     """Two families are what each says alone; the second is one wide head of its own."""
     wide = np.random.default_rng(9).normal(size=(40, 5, 7)).astype(np.float32)
-    families = similarity.split_families(np.concatenate([grid(1), wide]), HEADS, 40)
-    references = similarity.split_families(np.concatenate([grid(2), wide[::-1]]), HEADS, 40)
+    families = similarity.split_families(np.concatenate([grid(1), wide]), HEADS, (40,))
+    references = similarity.split_families(np.concatenate([grid(2), wide[::-1]]), HEADS, (40,))
     assert [f.shape for f in families] == [(HEADS, 35, CHANNELS), (1, 35, 40)]
     w, t, a = weights(35), (*TEMPERATURES, 15.0), (*AFFINITIES, 9.0)
-    found = similarity.compare_families(families, references, w, t, a)
+    found = similarity.compare_families(families, references, w, t, a, similarity.pooled(families, a))
     learned = similarity.compare(families[0], references[0], w, TEMPERATURES, AFFINITIES)
     own = similarity.compare(families[1], references[1], w, (15.0,), (9.0,))
     for name in similarity.EVIDENCE:
         assert np.array_equal(
             getattr(found, name), np.concatenate([getattr(learned, name), getattr(own, name)])
         )
+
+
+def grouped(things: np.ndarray, sharpness: float = 6.0) -> np.ndarray:
+    """Grouping tokens that know which thing each cell is part of."""
+    return (sharpness * np.eye(things.max() + 1, dtype=np.float32)[things])[None]
+
+
+def test_every_cell_of_a_thing_speaks_for_all_of_it():
+    """Two things whose parts are unlike each other: pooled, the parts of one are one token, the mean."""
+    things = np.repeat([0, 1], [20, 15])
+    target = tokens(4)
+    whole = similarity.pooled([target], AFFINITIES, grouped(things))[0]
+    assert whole.shape == target.shape
+    for thing in (0, 1):
+        mean = target[:, things == thing].mean(axis=1, keepdims=True)
+        expected = np.broadcast_to(similarity.normalised(mean), whole[:, things == thing].shape)
+        assert np.allclose(whole[:, things == thing], expected, atol=1e-4)
+
+
+def test_a_thing_is_found_by_all_its_parts_where_single_cells_mislead():
+    """A cell of the wrong thing looks like the reference; what it is part of does not."""
+    things = np.repeat([0, 1], [20, 15])
+    target = tokens(4)
+    reference = target[:, :20].copy()
+    typical = (reference @ similarity.mean_token(reference, np.ones(20)).swapaxes(1, 2)).mean(axis=(0, 2))
+    target[:, 30] = reference[:, typical.argmax()]
+    whole = similarity.pooled([target], AFFINITIES, grouped(things))
+    w = np.ones(20, np.float32)
+    found = similarity.compare(target, reference, w, TEMPERATURES, AFFINITIES, whole[0])
+    assert found.mean_foreground[:, 30].mean() > found.mean_foreground[:, :20].mean()
+    assert (found.thing_lead[:, :20] > 0.99).all()
+    assert (found.thing_lead[:, 20:] < 0.5).all()
+
+
+def test_without_grouping_tokens_cells_are_pooled_by_likeness():
+    target = tokens(4)
+    alike = similarity.pooled([target], AFFINITIES)[0]
+    expected = similarity.propagate(target, target, target, np.array(AFFINITIES)[:, None, None])
+    assert np.allclose(alike, similarity.normalised(expected), atol=1e-6)
+
+
+def test_grouping_tokens_are_one_more_voice_when_marks_grow():
+    reference, left = halves()
+    positive = np.zeros(64, np.float32)
+    positive[9] = 1
+    grouping = grouped((~left).astype(int))
+    with_it = similarity.grown([reference], positive, 0 * positive, AFFINITIES, box=False, grouping=grouping)
+    alone = similarity.seeded(reference, positive, 0 * positive, AFFINITIES)
+    own = similarity.seeded(grouping, positive, 0 * positive, (1.0,))
+    assert np.allclose(with_it, (alone + own) / 2, atol=1e-6)
+    assert own[left].min() > own[~left].max() + 0.5
 
 
 def test_marks_grow_by_the_mean_of_all_families():

@@ -61,7 +61,7 @@ class ToyModel:
         return contrastive.weigh(self._card, features, positive, negative, kind)
 
     def remember(self, features: Features, weights: Float32):  # type: ignore[no-untyped-def]
-        return contrastive.remember(features, weights)
+        return contrastive.remember(self._card, features, weights)
 
     def guide(self, features: Features, context: Context) -> Guidance:
         return contrastive.guide(self._card, features, context)

@@ -19,6 +19,7 @@ from mattelike.errors import UsageError
 from mattelike.figures import Picture, heat, levels, over_squares, row, shown
 from mattelike.framing import Frame
 from mattelike.mattes import Matte
+from mattelike.models import contrastive
 from mattelike.predictor import PhotoLike, Predictor
 from mattelike.values import Bool, Features, Float32, ModelCard, Photo
 
@@ -143,7 +144,7 @@ def _look(predictor: Predictor, photo: Photo) -> tuple[Frame, Features]:
 
 
 def _layers(card: ModelCard, features: Features) -> list[_Layer]:
-    """Captured layers; or, where a model captures none, one for each family of its matching heads."""
+    """Captured layers; or, where a model captures none, what makes its cells one thing, or all its heads."""
     captured = [
         _Layer(layer.q, layer.k, np.full((1, 1, 1), layer.scale, np.float32), layer.grid)
         for layer in features.attention
@@ -153,7 +154,10 @@ def _layers(card: ModelCard, features: Features) -> list[_Layer]:
     grid = (features.tokens.shape[-2], features.tokens.shape[-1])
     layers: list[_Layer] = []
     first = 0
-    for tokens in similarity.split_families(features.tokens[0], card.heads, card.whole_channels):
+    families, grouping = contrastive.split(card, features)
+    if grouping is not None:
+        return [_Layer(grouping, grouping, np.ones((1, 1, 1), np.float32), grid)]
+    for tokens in families:
         own = np.asarray(card.affinities[first : first + tokens.shape[0]], np.float32)
         layers.append(_Layer(tokens, tokens, own[:, None, None], grid))
         first += tokens.shape[0]

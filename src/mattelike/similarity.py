@@ -17,6 +17,7 @@ paper                       here
 equation 4 (inter)          `inter_similarity`; turned round so that "not this" counts: `contrast`
 equation 5 (intra)          `intra_similarity` as written; `propagate` without the N x N map
 section 3.6 (extension)     `extend` as written; `seeded`, `boxed` for the contrastive form
+beyond the paper            `pooled`: cells speak for the thing they are part of
 ==========================  =====================================================================
 """
 
@@ -48,6 +49,10 @@ class Evidence:
         mean_foreground: Cosine to the mean foreground token.
         mean_background: Cosine to the mean background token; 0 without one.
         propagated: `contrast` after one step of self-affinity within the target.
+        thing_foreground: Cosine of the thing a cell is part of (`pooled`) to the mean foreground token.
+        thing_background: The same to the mean background token; 0 without one.
+        thing_lead: How near `thing_foreground` comes to the highest in the target: 1 for the likeliest
+            thing, near 0 for things that are clearly less like the reference than that one.
     """
 
     contrast: Array
@@ -56,9 +61,12 @@ class Evidence:
     mean_foreground: Array
     mean_background: Array
     propagated: Array
+    thing_foreground: Array
+    thing_background: Array
+    thing_lead: Array
 
     def stacked(self) -> Array:
-        """All maps as channels ``(..., 6 m, n)``, in the order of the attributes."""
+        """All maps as channels ``(..., 9 m, n)``, in the order of the attributes."""
         parts = [getattr(self, name) for name in EVIDENCE]
         return array_namespace(*parts).concat(parts, axis=-2)
 
@@ -70,6 +78,9 @@ EVIDENCE = (
     "mean_foreground",
     "mean_background",
     "propagated",
+    "thing_foreground",
+    "thing_background",
+    "thing_lead",
 )
 
 
@@ -110,20 +121,30 @@ def constant(x: Array) -> Array:
     return x.detach() if hasattr(x, "detach") else x
 
 
-def split_families(tokens: Array, heads: int, whole: int = 0) -> tuple[Array, ...]:
+def split_families(tokens: Array, heads: int, whole: Sequence[int] = ()) -> tuple[Array, ...]:
     """A feature grid as families of heads, all heads of a family equally wide.
 
     Args:
         tokens: ``(..., c, h, w)``.
-        heads: Heads the first ``c - whole`` channels are split into.
-        whole: Channels at the end that are one wide head of their own; 0 for none.
+        heads: Heads that share the first channels, all but ``sum(whole)``.
+        whole: Widths of the heads that follow, each one a family of its own.
 
     Returns:
         One array ``(..., m_i, h * w, d_i)`` a family.
     """
-    if whole == 0:
-        return (split_heads(tokens, heads),)
-    return split_heads(tokens[..., :-whole, :, :], heads), split_heads(tokens[..., -whole:, :, :], 1)
+    first = tokens.shape[-3] - sum(whole)
+    families = [split_heads(tokens[..., :first, :, :], heads)]
+    for width in whole:
+        families.append(split_heads(tokens[..., first : first + width, :, :], 1))
+        first += width
+    return tuple(families)
+
+
+def grouping_tokens(grid: Array) -> Array:
+    """Grouping channels ``(..., g, h, w)`` as one head ``(..., 1, h * w, g)``, at the length they come in."""
+    xp = array_namespace(grid)
+    *lead, channels, height, width = grid.shape
+    return _transposed(xp.reshape(grid, (*lead, 1, channels, height * width)))
 
 
 def per_head(values: Array, like: Array) -> Array:
@@ -236,11 +257,43 @@ def propagate(queries: Array, keys: Array, values: Array, scale: Array, block: i
     return xp.concat(rows, axis=-2)
 
 
+def pooled(families: Sequence[Array], affinities: Array, grouping: Array | None = None) -> tuple[Array, ...]:
+    """Every cell speaks for the thing it is part of: its token becomes the mean over that thing.
+
+    Cells match by colour and texture; a whole thing matches by kind. ``T_i = sum_j G_ij F_j`` with G the
+    softmax of ``g_i . g_j``: how surely cell j is part of the same thing as cell i.
+
+    Args:
+        families: Tokens of one image, one ``(..., m_i, n, d_i)`` a family.
+        affinities: Sharpness of self-affinity of every head, over all families in a row; used in place
+            of G where there are no grouping tokens.
+        grouping: ``(..., 1, n, g)``, from a network that learned what makes one thing.
+
+    Returns:
+        The same shapes, length one along d.
+    """
+    found, first = [], 0
+    for tokens in families:
+        own = slice(first, first + tokens.shape[-3])
+        first = own.stop
+        if grouping is None:
+            spread = propagate(tokens, tokens, tokens, per_head(affinities[own], tokens))
+        else:
+            spread = propagate(grouping, grouping, tokens, 1.0)
+        found.append(normalised(spread))
+    return tuple(found)
+
+
 # --- both together -----------------------------------------------------------------------------------
 
 
 def compare(
-    target: Array, reference: Array, weights: Array, temperatures: Array, affinities: Array
+    target: Array,
+    reference: Array,
+    weights: Array,
+    temperatures: Array,
+    affinities: Array,
+    things: Array | None = None,
 ) -> Evidence:
     """All that the references say of a target: the guidance before any learned layer has read it.
 
@@ -250,17 +303,28 @@ def compare(
         weights: ``(..., k)`` in [0, 1].
         temperatures: m sharpnesses of inter-similarity.
         affinities: m sharpnesses of intra-similarity.
+        things: Shape of `target`: its tokens after `pooled`; by default pooled by self-affinity.
     """
+    if things is None:
+        things = pooled([target], affinities)[0]
+    xp = array_namespace(target)
     cosine = target @ _transposed(reference)
     share = contrast(cosine, weights, temperatures)
     spread = propagate(target, target, share[..., None], per_head(affinities, target))
+    foreground = _transposed(mean_token(reference, weights))
+    background = _transposed(mean_token(reference, 1 - weights))
+    likeness = (things @ foreground)[..., 0]
+    sharpness = per_head(temperatures, target)[..., 0]
     return Evidence(
         contrast=share,
         best_foreground=best(cosine, weights >= 0.5),
         best_background=best(cosine, weights < 0.5),
-        mean_foreground=(target @ _transposed(mean_token(reference, weights)))[..., 0],
-        mean_background=(target @ _transposed(mean_token(reference, 1 - weights)))[..., 0],
+        mean_foreground=(target @ foreground)[..., 0],
+        mean_background=(target @ background)[..., 0],
         propagated=spread[..., 0],
+        thing_foreground=likeness,
+        thing_background=(things @ background)[..., 0],
+        thing_lead=xp.exp(sharpness * (likeness - xp.max(likeness, axis=-1, keepdims=True))),
     )
 
 
@@ -270,6 +334,7 @@ def compare_families(
     weights: Array,
     temperatures: Array,
     affinities: Array,
+    things: Sequence[Array],
 ) -> Evidence:
     """`compare` for heads of several widths: the evidence of all families side by side.
 
@@ -279,11 +344,12 @@ def compare_families(
         weights: ``(..., k)`` in [0, 1].
         temperatures: Sharpness of inter-similarity of every head, over all families in a row.
         affinities: The same for intra-similarity.
+        things: Shapes of `targets`: their tokens after `pooled`.
     """
     found, first = [], 0
-    for target, reference in zip(targets, references, strict=True):
+    for target, reference, whole in zip(targets, references, things, strict=True):
         own = slice(first, first + target.shape[-3])
-        found.append(compare(target, reference, weights, temperatures[own], affinities[own]))
+        found.append(compare(target, reference, weights, temperatures[own], affinities[own], whole))
         first = own.stop
     xp = array_namespace(weights)
     return Evidence(*(xp.concat([getattr(e, name) for e in found], axis=-2) for name in EVIDENCE))
@@ -379,7 +445,14 @@ def boxed(tokens: Array, inside: Array, affinities: Array) -> Array:
     return inside * share
 
 
-def grown(families: Sequence[Array], positive: Array, negative: Array, affinities: Array, box: bool) -> Array:
+def grown(
+    families: Sequence[Array],
+    positive: Array,
+    negative: Array,
+    affinities: Array,
+    box: bool,
+    grouping: Array | None = None,
+) -> Array:
     """`seeded` (or, for a box, `boxed`) by every family of heads, and the mean of what they say.
 
     Args:
@@ -388,10 +461,15 @@ def grown(families: Sequence[Array], positive: Array, negative: Array, affinitie
         negative: ``(..., n)`` in [0, 1]; a box has its outside.
         affinities: Sharpness of every head, over all families in a row.
         box: Which of the two.
+        grouping: ``(..., 1, n, g)``, one more family, where a network has learned what makes one thing.
     """
-    total, first = 0, 0
+    sharpness, first = [], 0
     for tokens in families:
-        own = affinities[first : first + tokens.shape[-3]]
-        total = total + (boxed(tokens, positive, own) if box else seeded(tokens, positive, negative, own))
+        sharpness.append(affinities[first : first + tokens.shape[-3]])
         first += tokens.shape[-3]
+    if grouping is not None:
+        families, sharpness = [*families, grouping], [*sharpness, (1.0,)]
+    total = 0
+    for tokens, own in zip(families, sharpness, strict=True):
+        total = total + (boxed(tokens, positive, own) if box else seeded(tokens, positive, negative, own))
     return total / len(families)

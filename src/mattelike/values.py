@@ -109,8 +109,9 @@ class ModelCard:
         stride: Pixels per token.
         channels: Channels of a token.
         heads: Groups the token's channels are split into for matching; each group is L2-normalised.
-        whole_channels: Channels at the end of a token that are one wide head of their own, after the
-            `heads` that share the rest; 0 for none.
+        whole_channels: Widths of the wide heads that follow the `heads`, which share the channels before.
+        grouping_channels: Channels after all heads that say which cells make one thing; 0 for none. They
+            are used in the picture itself and never kept in a context.
         temperatures: One softmax sharpness (multiplier of the cosine) per head, for inter-similarity.
         affinities: The same for intra-similarity (self-affinity of the target).
         reference_side: Longest side, in pixels, at which references are looked at.
@@ -133,7 +134,8 @@ class ModelCard:
     stride: int
     channels: int
     heads: int = 1
-    whole_channels: int = 0
+    whole_channels: tuple[int, ...] = ()
+    grouping_channels: int = 0
     temperatures: tuple[float, ...] = (10.0,)
     affinities: tuple[float, ...] = (14.0,)
     reference_side: int = 512

@@ -20,15 +20,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # torch's exporter warns of itself
     pytest.mark.timeout(600),
 ]
-# Channels of the backbone's own features, one wide head.
+# Channels of the backbone's own features, two wide heads; and of the grouping tokens with their place.
 WIDE = 112 + 320
+GROUPING = 8 + 4
 SIZES = [(96, 128), (160, 96), (224, 352)]
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(3)
-    made = loop.build(replace(TINY, encoder=replace(TINY.encoder, kinds_head=True)))
+    made = loop.build(replace(TINY, encoder=replace(TINY.encoder, kinds_head=True, grouping=8)))
     # Norms that are not the identity, so that folding them is put to the test.
     for name, buffer in made.named_buffers():
         if name.endswith("running_mean"):
@@ -58,12 +59,15 @@ def test_torch_and_onnxruntime_agree_end_to_end(model, folder, size):
     with torch.no_grad():
         looked = model.look(torch.cat([reference, target]))
         evidence = model.compare(
-            [tokens[1:] for tokens in looked.tokens], [tokens[:1] for tokens in looked.tokens], weights
+            [tokens[1:] for tokens in looked.tokens],
+            [tokens[:1] for tokens in looked.tokens],
+            weights,
+            [tokens[1:] for tokens in looked.things],
         )
         answer = model.answer(looked, torch.tensor([1]), evidence)
     mean, std = (np.asarray(v, np.float32)[:, None, None] for v in (shipped.card.mean, shipped.card.std))
     seen = [shipped.features((x.numpy() - mean) / std, "target") for x in (reference, target)]
-    tokens = seen[0].tokens[0].reshape(shipped.card.channels, -1).T
+    tokens = seen[0].tokens[0, :-GROUPING].reshape(shipped.card.channels - GROUPING, -1).T
     context = Context(tokens, weights[0].numpy(), np.zeros(len(tokens), np.int16), "toy", shipped.card.sha256)
     guidance = shipped.guide(seen[1], context)
     coarse = shipped.alpha((target.numpy() - mean) / std, seen[1], guidance)
@@ -88,7 +92,8 @@ def test_features_agree_to_a_hundred_thousandth(model, folder, size):
 
 def test_the_card_says_what_the_graphs_are_and_a_changed_graph_is_found(folder, tmp_path):
     card = embedded.verify(folder)
-    assert (card.heads, card.channels, card.head, card.stride) == (2, 16 + WIDE, "icon-flex", 16)
+    assert (card.heads, card.channels, card.head, card.stride) == (2, 16 + WIDE + GROUPING, "icon-flex", 16)
+    assert (card.whole_channels, card.grouping_channels) == ((112, 320), GROUPING)
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with (tmp_path / "head.onnx").open("ab") as file:

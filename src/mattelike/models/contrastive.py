@@ -31,20 +31,36 @@ def weigh(
         # A thing thinner than a cell covers no cell by half: its best cells stand for it all the same.
         most = float(positive.max())
         return positive if most >= 0.5 or most == 0 else positive * np.float32(0.5 / most)
-    families = similarity.split_families(features.tokens[0], card.heads, card.whole_channels)
+    families, grouping = split(card, features)
     weights = similarity.grown(
-        families, positive.reshape(-1), negative.reshape(-1), card.affinities, box=kind == "box"
+        families,
+        positive.reshape(-1),
+        negative.reshape(-1),
+        card.affinities,
+        box=kind == "box",
+        grouping=grouping,
     )
     return np.asarray(weights, np.float32).reshape(positive.shape)
 
 
-def remember(features: Features, weights: Float32) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+def split(card: ModelCard, features: Features) -> tuple[tuple[Float32, ...], Float32 | None]:
+    """Tokens of one image as families of heads, and its grouping tokens where the model has them."""
+    tokens, grouping = features.tokens[0], None
+    if card.grouping_channels:
+        first = card.channels - card.grouping_channels
+        tokens, grouping = tokens[:first], similarity.grouping_tokens(tokens[first:])
+    return similarity.split_families(tokens, card.heads, card.whole_channels), grouping
+
+
+def remember(
+    card: ModelCard, features: Features, weights: Float32
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     """Tokens and weights of one reference as a context stores them, in float16.
 
     Every token is scaled to a largest entry of 1 first: only its direction counts, and float16 has room
-    for that whatever the backbone's range.
+    for that whatever the backbone's range. Grouping channels say nothing to other pictures.
     """
-    tokens = features.tokens[0]
+    tokens = features.tokens[0, : card.channels - card.grouping_channels]
     flat = tokens.reshape(tokens.shape[0], -1).T
     scaled = flat / np.maximum(np.abs(flat).max(axis=1, keepdims=True), 1e-12)
     return scaled.astype(np.float16), weights.reshape(-1).astype(np.float16)
@@ -60,10 +76,13 @@ def guide(card: ModelCard, features: Features, context: Context) -> Guidance:
     """
     height, width = features.tokens.shape[-2:]
     tokens, weights = float_tokens(context)
-    targets = similarity.split_families(features.tokens[0], card.heads, card.whole_channels)
+    targets, grouping = split(card, features)
     row = np.ascontiguousarray(tokens.T)[:, None, :]
     references = similarity.split_families(row, card.heads, card.whole_channels)
-    evidence = similarity.compare_families(targets, references, weights, card.temperatures, card.affinities)
+    things = similarity.pooled(targets, card.affinities, grouping)
+    evidence = similarity.compare_families(
+        targets, references, weights, card.temperatures, card.affinities, things
+    )
     maps = evidence.stacked().reshape(-1, height, width).astype(np.float32)
     return Guidance(
         maps=maps,
@@ -97,7 +116,7 @@ class Contrastive:
         self, features: Features, weights: Float32
     ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         """See `remember`."""
-        return remember(features, weights)
+        return remember(self._card, features, weights)
 
     def guide(self, features: Features, context: Context) -> Guidance:
         """See `guide`."""

@@ -26,11 +26,15 @@ class Looked(NamedTuple):
     Attributes:
         images: ``(b, 3, h, w)``, normalised.
         tokens: One ``(b, m, n, d)`` a family of heads, length one along d, float32.
+        things: The same shapes: the tokens of the things that the cells are part of.
+        grouping: ``(b, 1, n, g)``, or None: which cells make one thing.
         skips: Features for the head, coarsest first.
     """
 
     images: Tensor
     tokens: tuple[Tensor, ...]
+    things: tuple[Tensor, ...]
+    grouping: Tensor | None
     skips: tuple[Tensor, ...]
 
 
@@ -48,7 +52,7 @@ class EmbeddedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = Encoder(encoder, backbone)
-        channels = len(similarity.EVIDENCE) * (encoder.heads + encoder.kinds_head)
+        channels = len(similarity.EVIDENCE) * len(self.encoder.log_temperatures)
         self.head = IconFlex(
             IconFlexSettings(self.encoder.skip_channels, channels, head_width, head_blocks, decoder)
         )
@@ -56,11 +60,13 @@ class EmbeddedModel(nn.Module):
     def described(self, card: ModelCard) -> ModelCard:
         """The card with what can be read off the network: shape, sharpness, how pictures are normalised."""
         settings, whole = self.encoder.settings, self.encoder.whole_channels
+        grouping = self.encoder.grouping_channels
         return replace(
             card,
             stride=STRIDE,
-            channels=settings.heads * settings.head_channels + whole,
+            channels=settings.heads * settings.head_channels + sum(whole) + grouping,
             whole_channels=whole,
+            grouping_channels=grouping,
             heads=settings.heads,
             temperatures=tuple(round(float(t), 4) for t in self.encoder.temperatures().detach()),
             affinities=tuple(round(float(t), 4) for t in self.encoder.affinities().detach()),
@@ -75,16 +81,27 @@ class EmbeddedModel(nn.Module):
         std = torch.tensor(STD, device=images.device)[:, None, None]
         seen = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         tokens, skips = self.encoder(seen)
-        heads = self.encoder.settings.heads
-        families = similarity.split_families(tokens.float(), heads, self.encoder.whole_channels)
-        return Looked(seen, families, skips)
+        grouping = None
+        if count := self.encoder.grouping_channels:
+            tokens, grouping = tokens[:, :-count], similarity.grouping_tokens(tokens[:, -count:])
+        families = similarity.split_families(
+            tokens.float(), self.encoder.settings.heads, self.encoder.whole_channels
+        )
+        # Means over many cells: in full precision.
+        with torch.autocast(images.device.type, enabled=False):
+            things = similarity.pooled(families, self.encoder.affinities(), grouping)
+        return Looked(seen, families, things, grouping, skips)
 
     def compare(
-        self, targets: Sequence[Tensor], references: Sequence[Tensor], weights: Tensor
+        self,
+        targets: Sequence[Tensor],
+        references: Sequence[Tensor],
+        weights: Tensor,
+        things: Sequence[Tensor],
     ) -> similarity.Evidence:
         """What references say of targets; see `mattelike.similarity.compare_families`."""
         return similarity.compare_families(
-            targets, references, weights, self.encoder.temperatures(), self.encoder.affinities()
+            targets, references, weights, self.encoder.temperatures(), self.encoder.affinities(), things
         )
 
     def answer(

@@ -16,6 +16,8 @@ from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.layers import ChannelNorm, Mixer, SelfAttention, upsampled
 
 STRIDE = 16
+# Channels of a place in `Grouping`.
+PLACE_CHANNELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class EncoderSettings:
         blocks: Mixers at stride 16.
         attention: Whether one layer of attention among all cells goes before the last mixer.
         tuned_from: Index of the first backbone stage that is trained; 7 trains none.
-        kinds_head: Add one wide head of the backbone's own features, untrained: what ImageNet knows of
+        kinds_head: Add two wide heads of the backbone's own features, untrained: what ImageNet knows of
             kinds, which training on few kinds would lose.
+        grouping: Channels that learn which cells make one thing; 0 for none.
     """
 
     variant: str = "lite0"
@@ -42,6 +45,7 @@ class EncoderSettings:
     attention: bool = True
     tuned_from: int = 7
     kinds_head: bool = False
+    grouping: int = 0
 
 
 class Encoder(nn.Module):
@@ -63,17 +67,24 @@ class Encoder(nn.Module):
         self.blocks = nn.Sequential(*layers)
         self.norm = ChannelNorm(width)
         self.tokens = nn.Conv2d(width, settings.heads * settings.head_channels, 1)
-        # exp of these: sharpness of inter- and intra-similarity, one a head; the wide head's cosines lie
+        if settings.grouping:
+            self.grouping = Grouping(width, settings.grouping)
+        # exp of these: sharpness of inter- and intra-similarity, one a head; the wide heads' cosines lie
         # closer together.
-        wide = [3.0] if settings.kinds_head else []
+        wide = [3.0, 3.0] if settings.kinds_head else []
         self.log_temperatures = nn.Parameter(torch.tensor([2.3] * settings.heads + wide))
         self.log_affinities = nn.Parameter(torch.tensor([2.6] * settings.heads + wide))
 
     @property
-    def whole_channels(self) -> int:
-        """Channels of the wide head; 0 without it."""
+    def whole_channels(self) -> tuple[int, ...]:
+        """Widths of the wide heads; none without them."""
         channels = self.backbone.channels
-        return channels[4] + channels[6] if self.settings.kinds_head else 0
+        return (channels[4], channels[6]) if self.settings.kinds_head else ()
+
+    @property
+    def grouping_channels(self) -> int:
+        """Channels of the grouping tokens, place included; 0 without them."""
+        return self.settings.grouping + PLACE_CHANNELS if self.settings.grouping else 0
 
     @property
     def skip_channels(self) -> tuple[int, ...]:
@@ -108,7 +119,8 @@ class Encoder(nn.Module):
             images: ``(b, 3, h, w)``, RGB as ``(x - 127) / 128``; h and w multiples of 32.
 
         Returns:
-            Tokens ``(b, m d, h / 16, w / 16)``, not normalised; skips at strides 16, 8, 4 and 2.
+            Tokens ``(b, c, h / 16, w / 16)``, not normalised: the learned heads, the wide heads, the grouping
+            channels; skips at strides 16, 8, 4 and 2.
         """
         taps = self.looked_at(images)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.settings.tuned_from < 7):
@@ -121,7 +133,44 @@ class Encoder(nn.Module):
         tokens = self.tokens(x)
         if self.settings.kinds_head:
             tokens = torch.cat([tokens.float(), kinds(taps[4], taps[6])], dim=1)
+        if self.settings.grouping:
+            tokens = torch.cat([tokens.float(), self.grouping(x)], dim=1)
         return tokens, (x, taps[2], taps[1], taps[0])
+
+
+class Grouping(nn.Module):
+    """Tokens whose products say which cells make one thing: what they look like, and how near they lie.
+
+    The product of two tokens is ``a cos(looks) + b (cos(pi dx) + cos(pi dy))`` with learned a and b and
+    distances as shares of the longer side, so a softmax over it is a soft "same thing as this cell".
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.around = Mixer(width)
+        self.norm = ChannelNorm(width)
+        self.read = nn.Conv2d(width, channels, 1)
+        self.log_looks = nn.Parameter(torch.tensor(2.7))
+        self.log_place = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(b, width, h, w)`` to ``(b, channels + 4, h, w)``, float32."""
+        looks = self.read(self.norm(self.around(x))).float()
+        looks = looks / looks.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
+        place = placed(looks).expand(looks.shape[0], -1, -1, -1)
+        sharp = (self.log_looks.float() / 2).exp(), (self.log_place.float() / 2).exp()
+        return torch.cat([looks * sharp[0], place * sharp[1]], dim=1)
+
+
+def placed(grid: Tensor) -> Tensor:
+    """Where each cell of a grid lies: ``(1, 4, h, w)``, cosine and sine of its place times pi, down, across."""
+    height, width = grid.shape[-2:]
+    step = torch.pi / max(height, width)
+    rows = torch.arange(height, device=grid.device, dtype=grid.dtype) * step
+    columns = torch.arange(width, device=grid.device, dtype=grid.dtype) * step
+    down = torch.stack([rows.cos(), rows.sin()])[:, :, None].expand(2, height, width)
+    across = torch.stack([columns.cos(), columns.sin()])[:, None, :].expand(2, height, width)
+    return torch.cat([down, across])[None]
 
 
 def kinds(fine: Tensor, deep: Tensor) -> Tensor:

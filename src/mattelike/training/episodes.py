@@ -8,7 +8,7 @@ the same sequence and a run resumes exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -198,7 +198,8 @@ def asked(pictures: Sequence[Picture], settings: EpisodeSettings, generator: tor
     things = [(i, layer) for i, picture in enumerate(pictures) for layer in picture.layers]
     kinds = [layer.kind for _, layer in things]
     present, absent = pairs(pictures, kinds, [i for i, _ in things])
-    questions = drawn(present, absent, settings, generator)
+    real = {i for i, picture in enumerate(pictures) if picture.source != "scene"}
+    questions = drawn(present, absent, real, settings, generator)
     count = 2 if chance(generator, settings.several) else 1
     references, marked = [], []
     for at, (thing, target, shown) in enumerate(questions):
@@ -267,12 +268,20 @@ def pairs(
 
 
 def drawn(
-    present: list[Question], absent: list[Question], settings: EpisodeSettings, generator: torch.Generator
+    present: list[Question],
+    absent: list[Question],
+    real: Collection[int],
+    settings: EpisodeSettings,
+    generator: torch.Generator,
 ) -> list[Question]:
-    """Questions by chance: all that fit, with the wanted share of absent ones."""
+    """Questions by chance: all that fit, with the wanted share of absent ones.
+
+    Scenes hold many things each and real photos one: the questions about photos all get their turn.
+    """
     wanted_absent = min(len(absent), round(settings.questions * settings.absent))
     wanted = min(len(present), settings.questions - wanted_absent)
-    questions = [present[i] for i in torch.randperm(len(present), generator=generator)[:wanted].tolist()]
+    mixed = [present[i] for i in torch.randperm(len(present), generator=generator).tolist()]
+    questions = sorted(mixed, key=lambda question: question[1] not in real)[:wanted]
     questions += [
         absent[i] for i in torch.randperm(len(absent), generator=generator)[:wanted_absent].tolist()
     ]

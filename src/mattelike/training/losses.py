@@ -28,6 +28,7 @@ class LossWeights:
     presence: float = 0.3
     uncertainty: float = 0.1
     kinds: float = 0.1
+    grouping: float = 0.3
 
 
 def trusted_mean(values: Tensor, trusted: Tensor) -> Tensor:
@@ -94,6 +95,35 @@ def kinds_together(tokens: Tensor, same: Tensor, unsure: Tensor, sharpness: floa
     log_share = logits - torch.logsumexp(logits, dim=1, keepdim=True)
     per_thing = -(log_share * chosen).sum(dim=1) / counts.clamp(min=1)
     return per_thing[counts > 0].mean()
+
+
+def things_together(grouping: Tensor, things: Tensor, weights: Tensor) -> Tensor:
+    """How far the cells of a thing are from spreading their attention evenly over that thing.
+
+    The Kullback-Leibler divergence from "evenly over the thing" to the softmax of the grouping tokens, for
+    cells that are surely part of a thing; cells that surely show none are asked to look at such cells only.
+
+    Args:
+        grouping: ``(b, n, g)``.
+        things: int ``(e,)``, the picture of every thing.
+        weights: ``(e, n)`` in [0, 1], how much of a cell the thing covers.
+    """
+    logs = torch.log_softmax(grouping @ grouping.transpose(1, 2), dim=-1)
+    evenly = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6)
+    entropy = -torch.xlogy(evenly, evenly).sum(dim=1)
+    apart = -(logs[things] @ evenly[..., None])[..., 0] - entropy[:, None]
+    inside = _rows_mean(apart, weights > 0.6)
+    shown = torch.zeros_like(logs[..., 0]).index_add_(0, things, weights)
+    nothing = shown < 0.05
+    outside = -torch.logsumexp(logs.masked_fill(~nothing[:, None, :], -1e4), dim=-1)
+    return inside + 0.5 * _rows_mean(outside, nothing)
+
+
+def _rows_mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over the chosen cells of each row ``(e, n)``, then over the rows that have any."""
+    counts = chosen.sum(dim=1)
+    means = (values * chosen).sum(dim=1) / counts.clamp(min=1)
+    return means.sum() / (counts > 0).sum().clamp(min=1)
 
 
 def coverage(alpha: Tensor, stride: int) -> Tensor:

@@ -10,16 +10,19 @@ from torch import Tensor
 from mattelike import similarity
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.training.episodes import Batch
-from mattelike.training.losses import coverage, kinds_together, terms
+from mattelike.training.losses import coverage, kinds_together, terms, things_together
 from mattelike.training.prompts import BOX, SEEDS, Marks
 
 
-def weighed(model: EmbeddedModel, families: Sequence[Tensor], marks: Marks) -> Tensor:
+def weighed(
+    model: EmbeddedModel, families: Sequence[Tensor], grouping: Tensor | None, marks: Marks
+) -> Tensor:
     """Foreground weight of every reference cell, sparse marks extended by self-similarity (section 3.6).
 
     Args:
         model: Knows its affinities.
         families: One ``(p, r, m, n, d)`` a family of heads, tokens of the references.
+        grouping: ``(p, r, 1, n, g)``, or None.
         marks: Their marks.
 
     Returns:
@@ -36,6 +39,7 @@ def weighed(model: EmbeddedModel, families: Sequence[Tensor], marks: Marks) -> T
                 marks.negative[at],
                 affinities,
                 box=form == BOX,
+                grouping=None if grouping is None else grouping[at],
             )
     return weights
 
@@ -46,11 +50,13 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         looked = model.look(batch.images)
     references = [tokens[batch.references] for tokens in looked.tokens]
-    weights = weighed(model, references, batch.marks)
+    grouping = None if looked.grouping is None else looked.grouping[batch.references]
+    weights = weighed(model, references, grouping, batch.marks)
     evidence = model.compare(
         [tokens[batch.targets] for tokens in looked.tokens],
         [tokens.transpose(1, 2).flatten(2, 3) for tokens in references],
         weights.flatten(1),
+        [tokens[batch.targets] for tokens in looked.things],
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         answer = model.answer(looked, batch.targets, evidence, batch.window)
@@ -61,4 +67,6 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
     # The first family is the learned one: it is asked to bring kinds together.
     middle = similarity.mean_token(looked.tokens[0][batch.things], batch.weights).flatten(1)
     found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
+    if looked.grouping is not None:
+        found["grouping"] = things_together(looked.grouping[:, 0], batch.things, batch.weights)
     return found

@@ -224,7 +224,9 @@ def scene(
     alphas: list[Tensor] = []
     for place, (row, column, size) in zip(places, spots, strict=True):
         thing = cut_to_thing(library.pack.rgba(place))
-        thing = torch.cat([thing[:3], softened(thing[3:], place.item.truth)])
+        alpha = softened(thing[3:], place.item.truth)
+        # Multiplied by alpha, colours can be warped: what lies outside the thing adds nothing.
+        thing = torch.cat([thing[:3] * alpha, alpha])
         scale = size / max(thing.shape[-2:])
         placed = augment.warped(
             thing,
@@ -235,7 +237,8 @@ def scene(
             flip=chance(generator, 0.5),
             squeeze=math.exp(uniform(generator, -0.15, 0.15)),
         )
-        colour, alpha = placed[:3], placed[3]
+        alpha = placed[3]
+        colour = placed[:3] / alpha.clamp(min=1e-3)
         if chance(generator, 0.8):
             colour = augment.relit(colour.clamp(0, 1), generator)
         if chance(generator, 0.06):
