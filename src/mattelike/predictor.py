@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,6 +51,23 @@ def load(
         DeviceError: The device asked for is not there.
     """
     return Predictor(models.load(model, device=device, threads=threads, **options))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What a model says of one photo, at the size it sees.
+
+    Attributes:
+        photo: The photo, at its own size.
+        frame: How it was shown to the model.
+        guidance: Where the kind was found.
+        coarse: Alpha at the size the model saw, padding included.
+    """
+
+    photo: Photo
+    frame: Frame
+    guidance: Guidance
+    coarse: Coarse
 
 
 class Predictor:
@@ -203,18 +220,34 @@ class Predictor:
             ContextError: The context belongs to another model.
             PhotoError: The photo cannot be read.
         """
+        return self.finish(self.glance(photo, context), refine=refine)
+
+    def glance(self, photo: PhotoLike, context: Context) -> Glance:
+        """The first half of `matte`: all that the model does, at the size it sees.
+
+        Args:
+            photo: As for `matte`.
+            context: As for `matte`.
+
+        Raises:
+            ContextError: As for `matte`.
+            PhotoError: As for `matte`.
+        """
         context.check(self.card)
         photo = photos.read(photo)
         frame = self._frame(photo, self.card.target_side)
         images, features = self._look(photo, frame, "target")
         guidance = self.model.guide(features, context)
-        coarse = self.model.alpha(images, features, guidance)
-        return self._finished(photo, frame, guidance, coarse, refine)
+        return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
 
-    def _finished(
-        self, photo: Photo, frame: Frame, guidance: Guidance, coarse: Coarse, refine: bool
-    ) -> Matte:
-        """From what the model saw to the photo's own size."""
+    def finish(self, glance: Glance, *, refine: bool = True) -> Matte:
+        """The second half of `matte`: from what the model saw to the photo's own size.
+
+        Args:
+            glance: From `glance`; whoever knows more than one photo may have changed its `coarse`.
+            refine: As for `matte`.
+        """
+        photo, frame, guidance, coarse = glance.photo, glance.frame, glance.guidance, glance.coarse
         height, width = frame.content
         notes = photo.notes
         if refine:

@@ -35,6 +35,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     """Calls the command line in this process, with the toy model."""
+    monkeypatch.setenv("MATTELIKE_WORKERS", "1")  # other processes would load the real model
     monkeypatch.setattr(predictor, "load", lambda model="toy", **options: toy())
 
     def invoke(*args: str, stdin: bytes | None = None) -> Result:
@@ -52,6 +53,7 @@ def program(*args: str, toy_model: bool = True, seconds: str = "") -> tuple[list
         "PYTHONPATH": path,
         "OMP_NUM_THREADS": "1",
         "TOY_SECONDS": seconds,
+        "MATTELIKE_WORKERS": "1",
     }
 
 

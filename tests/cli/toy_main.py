@@ -24,6 +24,8 @@ def load(model: str = "toy", **options: object) -> Predictor:
     return Slow(toy().model) if os.environ.get("TOY_SECONDS") else toy()
 
 
-if __name__ == "__main__":
+# Workers import this file under the second name.
+if __name__ in ("__main__", "__mp_main__"):
     predictor.load = load  # type: ignore[assignment]
+if __name__ == "__main__":
     main()

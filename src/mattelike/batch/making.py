@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import time
 import traceback
@@ -32,6 +33,7 @@ from mattelike.values import Photo
 
 R = TypeVar("R")
 _LITTLE = 1 << 20  # bytes; a disk with less is full
+_TELLING = re.compile("full|space|quota|read-only", re.IGNORECASE)
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
@@ -241,6 +243,8 @@ def _guarded(task: Task, job: Job, began: float, step: Callable[[], R]) -> R | O
 
 def _failed(task: Task, began: float, error: str, fatal: bool = False) -> Outcome:
     line = " ".join(error.split())
+    if fatal and not _TELLING.search(line):
+        line += " (is the disk full?)"
     seconds = time.monotonic() - began
     return Outcome(task.source, task.stem, "failed", error=line, seconds=seconds, fatal=fatal)
 

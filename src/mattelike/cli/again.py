@@ -62,7 +62,7 @@ def again(given: Given, typed: set[str]) -> int:
         # The key stays that of the last run: repeating that run leaves what was bettered by hand as it is.
         job = Job((), looked_for.context, last.settings, out, last.base, sheet=not given["no_sheet"])
         tell_device(given, looked_for.predictor)
-        with closing(engine_for(given, looked_for)) as engine:
+        with closing(engine_for(given, looked_for, len(tasks))) as engine:
             summary = carried_out({**given, "existing": "overwrite"}, job, Plan(out, tasks), engine, journal)
         return finished(given, summary, journal, job)
 

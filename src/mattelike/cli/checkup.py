@@ -17,7 +17,7 @@ from mattelike.models import MODELS
 _NEEDED = ("numpy", "onnxruntime", "pyvips", "click", "safetensors", "array-api-compat")
 _EXTRAS = ("onnxruntime-gpu", "torch", "transformers", "diffusers", "av", "pillow", "pillow-heif", "ray")
 _VARIABLES = (
-    *("MATTELIKE_HOME", "MATTELIKE_OFFLINE", "MATTELIKE_MAX_PIXELS", "MATTELIKE_DEBUG"),
+    *("MATTELIKE_HOME", "MATTELIKE_OFFLINE", "MATTELIKE_MAX_PIXELS", "MATTELIKE_WORKERS", "MATTELIKE_DEBUG"),
     *("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "XDG_CACHE_HOME"),
 )
 

@@ -151,7 +151,12 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
 @click.option("--watch", "-w", is_flag=True, help="Go on, and do photos as they come into the folders.")
 @click.option("--follow-links", is_flag=True, help="Follow links inside folders.")
 @click.option(
-    "--workers", "-j", type=click.IntRange(1), default=1, show_default=True, help="Processes to work in."
+    "--workers",
+    "-j",
+    type=click.IntRange(1),
+    metavar="N",
+    envvar="MATTELIKE_WORKERS",
+    help="Processes to work in; by default as many as cores and memory allow.",
 )
 @options.model
 @click.option("--no-sheet", is_flag=True, help="Make no contact sheet.")

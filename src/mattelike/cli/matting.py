@@ -123,7 +123,7 @@ def _to_folder(given: Given, settings: Settings, out: Path) -> int:
         job = Job((), looked_for.context, settings, out, base, sheet=not given["no_sheet"])
         tell_device(given, looked_for.predictor)
         _tell_notes(given, plan.notes)
-        with closing(engine_for(given, looked_for)) as engine:
+        with closing(engine_for(given, looked_for, 0 if given["watch"] else len(plan.tasks))) as engine:
             if given["watch"]:
                 return _watched(given, job, engine, journal)
             summary = carried_out(given, job, plan, engine, journal)

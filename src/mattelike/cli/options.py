@@ -32,7 +32,9 @@ _MODEL = (
     click.option("--model", "-m", metavar="NAME", help="Model to use; see `mattelike models list`."),
     click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the model."),
     click.option("--device", default="auto", metavar="auto|cpu|cuda|coreml", help="Where to run it."),
-    click.option("--threads", type=click.IntRange(1), help="Threads it may use; all cores by default."),
+    click.option(
+        "--threads", type=click.IntRange(1), metavar="N", help="Threads it may use; all cores by default."
+    ),
 )
 MARK_NAMES = (
     *("point", "negative_point", "scribble", "negative_scribble", "box", "mask", "label", "invert", "soft"),

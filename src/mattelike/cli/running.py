@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mattelike.batch.cores import workers_for
 from mattelike.batch.jobs import RESULTS, Engine, Job, Outcome
 from mattelike.batch.journal import Journal
 from mattelike.batch.local import LocalEngine
@@ -25,9 +26,9 @@ from mattelike.models.runtime import quota
 from mattelike.predictor import Predictor
 
 
-def engine_for(given: Given, looked_for: Sought) -> Engine:
+def engine_for(given: Given, looked_for: Sought, tasks: int) -> Engine:
     """Threads of this process, or several processes that share its cores."""
-    workers = given["workers"]
+    workers = given["workers"] or workers_for(tasks, looked_for.predictor.device)
     if workers == 1:
         return LocalEngine(looked_for.predictor)
     threads = given["threads"] or max(1, quota() // workers)

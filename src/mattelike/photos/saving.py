@@ -16,6 +16,9 @@ from mattelike.photos.opening import shown
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".mattelike-", ".part"
 """What unfinished files are called; only a process that was killed leaves one behind."""
 
+# Bytes to try with after a write that failed: more than what libvips may have left unused of the last block.
+_MORE = 1 << 20
+
 _REASONS = {
     errno.ENOENT: "the folder does not exist; create it first",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
@@ -88,12 +91,24 @@ def _write_beside(path: Path, write: Callable[[int], None]) -> None:
     try:
         try:
             write(descriptor)
+        except VipsError:
+            _say_why(descriptor)
+            raise
         finally:
             os.close(descriptor)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _say_why(descriptor: int) -> None:
+    """Writes on where libvips gave up: it does not say in a number why a write failed, the system does.
+
+    Raises:
+        OSError: The disk is full, the quota is used up, the disk is gone...
+    """
+    write_all(descriptor, bytes(_MORE))
 
 
 def _why(error: OSError) -> str:

@@ -1,8 +1,19 @@
-"""From a coarse alpha to one at the photo's own size, whose edges follow the photo; nothing is learned."""
+"""From a coarse alpha, or a trimap, to an alpha at the photo's own size whose edges follow the photo."""
 
-from mattelike.refinement.levels import Refined, refine
+from mattelike.refinement.learned import EdgeNetwork, from_trimap
+from mattelike.refinement.levels import Refine, Refined, check_refine, refine
 from mattelike.refinement.solver import closed_form
 from mattelike.refinement.trimaps import trimap
 from mattelike.refinement.windows import guided
 
-__all__ = ["Refined", "closed_form", "guided", "refine", "trimap"]
+__all__ = [
+    "EdgeNetwork",
+    "Refine",
+    "Refined",
+    "check_refine",
+    "closed_form",
+    "from_trimap",
+    "guided",
+    "refine",
+    "trimap",
+]

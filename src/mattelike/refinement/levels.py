@@ -1,5 +1,7 @@
 """Refinement from the size a model saw to the photo's own, level by level, tile by tile.
 
+With the edge network this is done by `mattelike.refinement.learned`; without it, by a solver:
+
 1. The photo is halved until it is about as large as the coarse alpha. There the unknown band is what the
    coarse alpha (and its uncertainty) leaves open, widened by `band` pixels of the coarse alpha.
 2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha and held to it a
@@ -16,10 +18,12 @@ for the whole photo.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from mattelike.errors import PhotoError, SettingsError
+from mattelike.refinement import learned
 from mattelike.refinement.grids import (
     Region,
     at,
@@ -31,6 +35,7 @@ from mattelike.refinement.grids import (
     tiles,
     with_margin,
 )
+from mattelike.refinement.learned import EdgeNetwork
 from mattelike.refinement.solver import EPS, RADIUS, descend, relax
 from mattelike.refinement.trimaps import CEILING, FLOOR, sure, widened
 from mattelike.refinement.windows import GRAY, Windows, box, dot
@@ -64,6 +69,22 @@ HOLD = 1e-3
 On three sets of scenes it changes the error by 1 % at most, either way."""
 
 
+Refine = bool | Literal["learned", "closed-form", "none"]
+"""Ways to refine, by name; True is the best there is, False is ``"none"``."""
+
+
+def check_refine(way: Refine, network: EdgeNetwork | None) -> None:
+    """Refuses a way to refine that does not exist, or that needs a network where there is none.
+
+    Raises:
+        SettingsError: As said.
+    """
+    if not isinstance(way, bool) and way not in ("learned", "closed-form", "none"):
+        raise SettingsError(f"no way to refine is called {way!r}; there are: learned, closed-form, none")
+    if way == "learned" and network is None:
+        raise SettingsError("there is no edge network here; refine with closed-form")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Refined:
     """What became of a coarse alpha.
@@ -83,11 +104,13 @@ def refine(
     *,
     band: int = BAND,
     uncertainty: Float32 | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
+    network: EdgeNetwork | None = None,
 ) -> Refined:
     """Brings a coarse alpha to the photo's size, with edges that follow the photo.
 
-    Outside the unknown band alpha is exactly 0 or 1. Beyond input and output about 5 bytes a pixel are
+    Outside the unknown band alpha is exactly 0 or 1. The network looks beyond the band too, for places where
+    `coarse` is wrong. Beyond input and output about 5 bytes a pixel are
     needed, and some tens of megabytes whatever the size.
 
     Args:
@@ -95,7 +118,9 @@ def refine(
         coarse: float32 ``(h0, w0)`` in [0, 1]: alpha of all of the photo, at its size or smaller.
         band: Half-width of the unknown band, in pixels of `coarse`: how far off its edges may be.
         uncertainty: Expected absolute error of `coarse`, same shape; adds what it doubts to the band.
-        tile: Side of the working tiles; changes memory and speed, never the answer.
+        tile: Side of the working tiles; changes memory and speed, never the answer (by the network, not by
+            more than a thousandth). None is what is best for either way.
+        network: The edge network; None solves the closed form instead.
 
     Returns:
         The alpha; or, when nothing is surely the thing or nothing surely background (trap 56), `coarse`
@@ -106,12 +131,17 @@ def refine(
         SettingsError: When `band` is negative or `tile` not positive.
     """
     _check(pixels, coarse, uncertainty)
-    if band < 0 or tile < 1:
+    if band < 0 or (tile is not None and tile < 1):
         raise SettingsError(f"refine: need band >= 0 and tile >= 1, got {band} and {tile}")
     known = _known(coarse, uncertainty, band)
     height, width = pixels.shape[:2]
     if isinstance(known, str):
         return Refined(enlarged(coarse, height, width), known)
+    if network is not None:
+        doubtful = None if uncertainty is None else uncertainty > DOUBT
+        side = tile or learned.TILE
+        return Refined(learned.refined(network, pixels, coarse, band=band, doubtful=doubtful, tile=side))
+    tile = tile or TILE
     pictures = pyramid(pixels, coarse.shape[0], coarse.shape[1])
     first = _First(coarse, known, 2 ** (len(pictures) - 1), (height, width))
     alpha = _solved_whole(pictures[-1], first, tile)

@@ -1,4 +1,8 @@
-"""The training loop: one readable file, exact to resume, the same on a laptop and on a GPU."""
+"""The training loop: one readable file, exact to resume, the same on a laptop and on several GPUs.
+
+`run` is the loop; what it trains is a `Task`, and it knows nothing else of that. `embedded` makes the task of
+a `Recipe`, `mattelike.training.icon_task` that of the paper's model.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from mattelike.training.episodes import Batch, Episodes, EpisodeSettings, librar
 from mattelike.training.losses import LossWeights, weighted
 from mattelike.training.prompts import Marks
 from mattelike.training.questions import judged
+from mattelike.training.together import ALONE, Together, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +190,15 @@ def to(batch: Batch, device: torch.device) -> Batch:
     return Batch(**moved)
 
 
-def only(items: list[Batch]) -> Batch:
+def only(items: list[Any]) -> Any:
     """Episodes are whole batches already."""
     return items[0]
 
 
-def batches(episodes: Episodes, first: int, workers: int) -> Iterator[Batch]:
-    """Batches from number `first` on, in order, made by `workers` processes ahead of their use."""
+def batches(episodes: Any, first: int, workers: int, every: int = 1) -> Iterator[Any]:
+    """Every `every`-th batch from number `first` on, in order, made by `workers` processes ahead of use."""
     loader = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(episodes, range(first, len(episodes))),
+        torch.utils.data.Subset(episodes, range(first, len(episodes), every)),
         batch_size=1,
         shuffle=False,
         num_workers=workers,
@@ -209,6 +214,75 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     partial = path.with_suffix(".partial")
     torch.save(dict(state), partial)
     partial.replace(path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What a run learns: all that the loop needs to know of it.
+
+    Attributes:
+        model: What is trained, on its device; its state is what checkpoints hold.
+        optimiser: Of its parameters; the ``scale`` of a group is its factor of the learning rate.
+        batches: Batch i depends on i alone. Step s takes the next ``parts * processes`` of them.
+        judged: From a batch to its loss and the terms to be logged.
+        rate: Learning rate at a step.
+        steps: Length of the run.
+        recipe: What is written beside the averaged weights.
+        parts: Batches whose gradients every process averages for one step.
+        clip: Largest norm of the gradient.
+        average: Decay of the moving average of the weights; 0 keeps the last ones.
+        save_every: Steps between checkpoints.
+        workers: Processes that make batches.
+    """
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    batches: Any
+    judged: Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
+    rate: Callable[[int], float]
+    steps: int
+    recipe: Mapping[str, Any]
+    parts: int = 1
+    clip: float = math.inf
+    average: float = 0.0
+    save_every: int = 200
+    workers: int = 1
+
+
+def embedded(
+    recipe: Recipe,
+    pack: packs.Pack,
+    *,
+    backbone: EfficientNetLite | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    device: str = "cpu",
+    processes: int = 1,
+) -> Task:
+    """The task of a recipe; see `train`."""
+    place = torch.device(device)
+    model = build(recipe, backbone)
+    if start is not None:
+        model.load_state_dict(dict(start), strict=True)
+    model = model.to(place)
+    precision = torch.bfloat16 if recipe.precision == "bf16" else None
+
+    def asked(batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        found = judged(model, to(batch, place), precision)
+        return weighted(found, recipe.losses), found
+
+    return Task(
+        model=model,
+        optimiser=optimiser(model, recipe),
+        batches=Episodes(library(pack, recipe.episodes.clean), recipe.episodes, recipe.steps * processes),
+        judged=asked,
+        rate=lambda step: recipe.learning_rate * rate(recipe, step),
+        steps=recipe.steps,
+        recipe=asdict(recipe),
+        clip=recipe.clip,
+        average=recipe.average,
+        save_every=recipe.save_every,
+        workers=recipe.workers,
+    )
 
 
 def train(
@@ -230,72 +304,93 @@ def train(
         folder: Where ``last.pt``, ``average.pt`` and ``log.jsonl`` go; a ``last.pt`` in it is resumed.
         backbone: ImageNet start of the backbone.
         start: Weights to start from instead (an average of an earlier run).
-        device: Where to compute.
+        device: Where to compute; one of several processes computes where its rank says.
         stop_at: Stop after this step, to be resumed later.
         told: Called with every row of the log.
     """
+    team = together(device)
+    task = embedded(
+        recipe, pack, backbone=backbone, start=start, device=team.device, processes=team.processes
+    )
+    trained = run(task, folder, team=team, stop_at=stop_at, told=told)
+    assert isinstance(trained, EmbeddedModel)
+    return trained
+
+
+def run(
+    task: Task,
+    folder: Path,
+    *,
+    team: Together = ALONE,
+    stop_at: int | None = None,
+    told: Callable[[Mapping[str, Any]], None] | None = None,
+) -> nn.Module:
+    """Trains, or goes on with a run, and returns the averaged model; see `train`."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = torch.device(device)
-    model = build(recipe, backbone)
-    if start is not None:
-        model.load_state_dict(dict(start), strict=True)
-    model = model.to(place)
-    steps = optimiser(model, recipe)
-    average = Average(model, recipe.average)
-    first = resume(folder, model, steps, average)
-    precision = torch.bfloat16 if recipe.precision == "bf16" else None
-    episodes = Episodes(library(pack, recipe.episodes.clean), recipe.episodes, recipe.steps)
-    model.train()
-    last = min(recipe.steps, stop_at or recipe.steps)
+    average = Average(task.model, task.average)
+    first = resume(folder, task.model, task.optimiser, average)
+    task.model.train()
+    last = min(task.steps, stop_at or task.steps)
     waiting, began, skipped = 0.0, time.perf_counter(), 0
-    feed = batches(episodes, first, recipe.workers)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    every = task.parts * team.processes
+    feed = batches(task.batches, first * every + team.rank, task.workers, team.processes)
+    with team.log(folder / "log.jsonl") as log:
         for step in range(first, last):
-            asked = time.perf_counter()
-            batch = to(next(feed), place)
-            waiting += time.perf_counter() - asked
-            for group in steps.param_groups:
-                group["lr"] = recipe.learning_rate * group["scale"] * rate(recipe, step)
-            found = judged(model, batch, precision)
-            loss = weighted(found, recipe.losses)
-            steps.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            for group in task.optimiser.param_groups:
+                group["lr"] = task.rate(step) * group.get("scale", 1.0)
+            row, waited = gathered(task, feed)
+            waiting += waited
+            team.average_gradients(task.model.parameters())
+            norm = nn.utils.clip_grad_norm_(task.model.parameters(), task.clip)
             if not bool(torch.isfinite(norm)):
                 skipped += 1
                 if skipped > 20:
                     raise RuntimeError(f"step {step}: the gradient was not finite {skipped} times; stopped")
                 continue
-            steps.step()
-            average.update(model, step)
-            row = {name: round(float(value.detach()), 5) for name, value in found.items()}
+            task.optimiser.step()
+            average.update(task.model, step)
             spent = time.perf_counter() - began
-            row |= {"step": step, "loss": round(float(loss.detach()), 5), "norm": round(float(norm), 4)}
+            row |= {"step": step, "loss": row.pop("loss"), "norm": round(float(norm), 4)}
             row |= {"seconds": round(spent, 1), "waiting": round(waiting / spent, 4), "skipped": skipped}
             log.write(json.dumps(row) + "\n")
-            if told is not None:
+            if told is not None and team.first:
                 told(row)
-            if (step + 1) % recipe.save_every == 0 or step + 1 == last:
+            if team.first and ((step + 1) % task.save_every == 0 or step + 1 == last):
                 log.flush()
-                checkpoint(folder, recipe, model, steps, average, step + 1)
-    model.load_state_dict(average.state)
-    return model.eval()
+                checkpoint(folder, task, average, step + 1)
+    team.wait()
+    task.model.load_state_dict(average.state)
+    return task.model.eval()
 
 
-def checkpoint(
-    folder: Path, recipe: Recipe, model: nn.Module, steps: torch.optim.Optimizer, average: Average, step: int
-) -> None:
+def gathered(task: Task, feed: Iterator[Any]) -> tuple[dict[str, Any], float]:
+    """The gradients of one step, from all its parts: its loss and terms, and the seconds spent waiting."""
+    sums: dict[str, float] = {}
+    waiting = 0.0
+    task.optimiser.zero_grad(set_to_none=True)
+    for _ in range(task.parts):
+        asked = time.perf_counter()
+        batch = next(feed)
+        waiting += time.perf_counter() - asked
+        loss, found = task.judged(batch)
+        (loss / task.parts).backward()  # type: ignore[no-untyped-call]
+        for name, value in {**found, "loss": loss}.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach()) / task.parts
+    return {name: round(value, 5) for name, value in sums.items()}, waiting
+
+
+def checkpoint(folder: Path, task: Task, average: Average, step: int) -> None:
     """All that an exact resume needs, and beside it the averaged weights alone."""
     save(
         folder / "last.pt",
         {
             "step": step,
-            "model": model.state_dict(),
-            "optimiser": steps.state_dict(),
+            "model": task.model.state_dict(),
+            "optimiser": task.optimiser.state_dict(),
             "average": average.state,
         },
     )
-    save(folder / "average.pt", {"step": step, "model": average.state, "recipe": asdict(recipe)})
+    save(folder / "average.pt", {"step": step, "model": average.state, "recipe": dict(task.recipe)})
 
 
 def resume(folder: Path, model: nn.Module, steps: torch.optim.Optimizer, average: Average) -> int:

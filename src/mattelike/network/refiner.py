@@ -1,0 +1,133 @@
+"""The edge network: photo and a guess of alpha in, alpha and "is the guess wrong here?" out.
+
+A narrow U-Net that works at strides 2, 4, 8 and 16. The photo's own pixels enter and leave by regrouping
+blocks of 2 x 2 into channels (Shi et al. 2016), so that no convolution runs at full size and no pixel is
+lost. It has no attention and no pooling over the whole picture: what it says of a pixel depends on about 100
+pixels round it, on the outer half of them hardly at all, which is why tiles with a margin have no seams.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mattelike.network.layers import ConvNormAct, upsampled
+
+MULTIPLE = 16
+"""Sides of what it sees are multiples of this."""
+
+INPUTS = 5
+"""Red, green, blue in [0, 1]; the guess; 1 where alpha is asked for and 0 where the guess is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerSettings:
+    """Shape of the network.
+
+    Attributes:
+        widths: Channels at strides 2, 4, 8 and 16.
+        blocks: Residual blocks of the encoder at strides 4, 8 and 16.
+        last: Channels of the last convolution but one.
+    """
+
+    widths: tuple[int, ...] = (24, 40, 64, 96)
+    blocks: tuple[int, ...] = (1, 1, 1)
+    last: int = 24
+
+
+class Step(ConvNormAct):
+    """`ConvNormAct` that may halve the grid, and may leave the rectifier out."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, rectified: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, kernel)
+        self.convolution.stride = (stride, stride)
+        self.rectified = rectified
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(b, inputs, h, w)`` to ``(b, outputs, h / stride, w / stride)``."""
+        y: Tensor = self.norm(self.convolution(x))
+        return F.relu(y) if self.rectified else y
+
+
+class Block(nn.Module):
+    """A residual block (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = Step(channels, channels)
+        self.second = Step(channels, channels, rectified=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`."""
+        return F.relu(x + self.second(self.first(x)))
+
+
+class Refiner(nn.Module):
+    """The network.
+
+    Args:
+        settings: Its shape.
+    """
+
+    def __init__(self, settings: RefinerSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or RefinerSettings()
+        finest, *coarser = self.settings.widths
+        self.stem = Step(4 * INPUTS, finest)
+        self.down = nn.ModuleList()
+        self.sideways = nn.ModuleList()
+        self.up = nn.ModuleList()
+        inputs = finest
+        for channels, count in zip(coarser, self.settings.blocks, strict=True):
+            blocks = [Block(channels) for _ in range(count)]
+            self.down.append(nn.Sequential(Step(inputs, channels, stride=2), *blocks))
+            self.sideways.append(Step(channels, inputs, 1, rectified=False))
+            self.up.append(Step(inputs, inputs))
+            inputs = channels
+        last = self.settings.last
+        self.detail = Step(finest + 4 * INPUTS, last, 1)
+        self.sharpen = Step(last, last)
+        self.correction = nn.Conv2d(last, 4, 1)
+        self.where = nn.Conv2d(coarser[0], 1, 1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+
+    def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What is seen to alpha and doubt.
+
+        Args:
+            seen: ``(b, 5, h, w)``, sides multiples of 16.
+
+        Returns:
+            Alpha ``(b, 1, h, w)``, the guess plus a correction, not yet cut to [0, 1]; and logits
+            ``(b, 1, h / 4, w / 4)`` of "the guess is off by more than a tenth somewhere in this cell".
+        """
+        regrouped = F.pixel_unshuffle(seen, 2)
+        grids = [self.stem(regrouped)]
+        for down in self.down:
+            grids.append(down(grids[-1]))
+        x, fourth = grids[-1], grids[-1]
+        for level in range(len(self.up) - 1, -1, -1):
+            x = F.relu(grids[level] + upsampled(self.sideways[level](x), like=grids[level]))
+            x = self.up[level](x)
+            if level == 1:
+                fourth = x
+        x = self.sharpen(self.detail(torch.cat([x, regrouped], dim=1)))
+        return seen[:, 3:4] + F.pixel_shuffle(self.correction(x), 2), self.where(fourth)
+
+
+def folded(model: Refiner) -> Refiner:
+    """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, ConvNormAct):
+            module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
+            module.norm = nn.Identity()  # type: ignore[assignment]
+    return model

@@ -1,0 +1,111 @@
+"""The edge network's way: looked at only where it is open or wrong, in tiles without seams, in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mattelike.errors import PhotoError
+from mattelike.refinement import from_trimap, learned, refine
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def disc(height: int, width: int, soft: float = 4.0) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    away = np.hypot(rows - height / 2, columns - width / 2)
+    return np.clip((min(height, width) / 3 - away) / soft + 0.5, 0, 1).astype(np.float32)
+
+
+class Watching:
+    """A network that believes the guess, or a green photo, and keeps what it was asked."""
+
+    def __init__(self, *, wrong: tuple[int, int] | None = None, green: bool = False) -> None:
+        self.asked: list[np.ndarray] = []
+        self.wrong = wrong
+        self.green = green
+
+    def __call__(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert seen.shape[:2] == (1, 5) and seen.dtype == np.float32 and seen.flags["C_CONTIGUOUS"]
+        assert all(side % learned.STEP == 0 for side in seen.shape[2:])
+        assert set(np.unique(seen[0, 4])) <= {0, 1}
+        known = seen[0, 3][seen[0, 4] == 0]
+        assert ((known == 0) | (known == 1)).all()
+        self.asked.append(seen)
+        doubt = np.zeros((seen.shape[2] // 4, seen.shape[3] // 4), np.float32)
+        if self.wrong is not None and seen[0, 4].all():
+            doubt[self.wrong] = 1
+        return (seen[0, 1] if self.green else seen[0, 3]).copy(), doubt
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 37), (3, 3), (50, 61), (333, 200)])
+def test_trap_43_and_46_any_size_comes_back_at_its_own(size) -> None:
+    coarse = disc(40, 40) if min(size) > 3 else np.array([[0, 1]], np.float32)
+    alpha = refine(photo(*size), coarse, network=Watching()).alpha
+    assert alpha.shape == size and alpha.dtype == np.float32
+    assert alpha.min() >= 0 and alpha.max() <= 1
+
+
+def test_what_is_known_is_zero_or_one_and_costs_nothing() -> None:
+    network = Watching()
+    alpha = refine(photo(1024, 1536), disc(256, 384, 2), network=network, band=2).alpha
+    assert alpha[512, 768] == 1 and alpha[0, 0] == 0
+    levels = network.asked[1:]
+    seen = sum(each[0, 4].size for each in levels)
+    assert seen < 0.8 * 1024 * 1536  # all levels together, margins and all
+
+
+def test_where_the_network_doubts_it_is_asked_and_may_answer() -> None:
+    coarse = disc(400, 400)
+    pixels = np.zeros((400, 400, 3), np.uint8)
+    pixels[20:28, 20:28] = 255  # a strand the coarse alpha has lost
+    assert refine(pixels, coarse, network=Watching(green=True)).alpha[24, 24] == 0
+    found = refine(pixels, coarse, network=Watching(green=True, wrong=(3, 3))).alpha
+    assert found[24, 24] == 1
+    assert found[380, 24] == 0
+
+
+def test_what_the_first_model_doubts_is_asked_too() -> None:
+    coarse, doubt = disc(400, 400), np.zeros((400, 400), np.float32)
+    doubt[20:28, 20:28] = 0.5
+    pixels = np.zeros((400, 400, 3), np.uint8)
+    pixels[20:28, 20:28] = 255
+    found = refine(pixels, coarse, uncertainty=doubt, network=Watching(green=True)).alpha
+    assert found[24, 24] == 1
+
+
+def test_trap_56_without_a_sure_pixel_the_reason_is_given_and_nothing_is_asked() -> None:
+    network = Watching()
+    answer = refine(photo(60, 80), np.full((15, 20), 0.4, np.float32), network=network)
+    assert "nothing in this photo is surely" in answer.reason and not network.asked
+
+
+def test_a_trimap_is_kept_to_the_last_bit() -> None:
+    trimap = np.full((90, 120), 0.5, np.float32)
+    trimap[:30], trimap[60:] = 0, 1
+    alpha = from_trimap(photo(90, 120), trimap, Watching(green=True))
+    assert (alpha[:30] == 0).all() and (alpha[60:] == 1).all()
+    assert alpha[40:50].std() > 0.1
+    with pytest.raises(PhotoError, match="do not fit"):
+        from_trimap(photo(90, 121), trimap, Watching())
+
+
+def test_trap_45_tiles_change_nothing_for_a_network_that_sees_no_further_than_the_margin() -> None:
+    def nearby(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        padded = np.pad(seen[0, 0], 8, mode="edge")
+        mean = sum(np.roll(padded, (i, j), (0, 1)) for i in (-8, 0, 8) for j in (-8, 0, 8))[8:-8, 8:-8] / 9
+        return mean.astype(np.float32), np.zeros((seen.shape[2] // 4, seen.shape[3] // 4), np.float32)
+
+    pixels, coarse = photo(500, 640), disc(250, 320)
+    whole = refine(pixels, coarse, network=nearby, tile=4096).alpha
+    for tile in (32, 112, 256):
+        assert np.array_equal(refine(pixels, coarse, network=nearby, tile=tile).alpha, whole)
+
+
+def test_sixteen_bits_are_seen_as_eight_are() -> None:
+    pixels, coarse = photo(128, 128), disc(64, 64)
+    eight = refine(pixels, coarse, network=Watching(green=True)).alpha
+    sixteen = refine(pixels.astype(np.uint16) * 257, coarse, network=Watching(green=True)).alpha
+    assert np.abs(eight - sixteen).max() < 0.01
