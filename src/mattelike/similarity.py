@@ -126,14 +126,14 @@ def split_families(tokens: Array, heads: int, whole: Sequence[int] = ()) -> tupl
 
     Args:
         tokens: ``(..., c, h, w)``.
-        heads: Heads that share the first channels, all but ``sum(whole)``.
+        heads: Heads that share the first channels, all but ``sum(whole)``; 0 where there are no others.
         whole: Widths of the heads that follow, each one a family of its own.
 
     Returns:
         One array ``(..., m_i, h * w, d_i)`` a family.
     """
     first = tokens.shape[-3] - sum(whole)
-    families = [split_heads(tokens[..., :first, :, :], heads)]
+    families = [split_heads(tokens[..., :first, :, :], heads)] if heads else []
     for width in whole:
         families.append(split_heads(tokens[..., first : first + width, :, :], 1))
         first += width
@@ -272,15 +272,23 @@ def pooled(families: Sequence[Array], affinities: Array, grouping: Array | None 
     Returns:
         The same shapes, length one along d.
     """
+    if grouping is None:
+        found, first = [], 0
+        for tokens in families:
+            own = slice(first, first + tokens.shape[-3])
+            found.append(normalised(propagate(tokens, tokens, tokens, per_head(affinities[own], tokens))))
+            first = own.stop
+        return tuple(found)
+    xp = array_namespace(grouping)
+    # All heads side by side, so that G is made once.
+    flat = [xp.reshape(xp.moveaxis(f, -3, -2), (*f.shape[:-3], f.shape[-2], -1)) for f in families]
+    spread = propagate(grouping[..., 0, :, :], grouping[..., 0, :, :], xp.concat(flat, axis=-1), 1.0)
     found, first = [], 0
-    for tokens in families:
-        own = slice(first, first + tokens.shape[-3])
-        first = own.stop
-        if grouping is None:
-            spread = propagate(tokens, tokens, tokens, per_head(affinities[own], tokens))
-        else:
-            spread = propagate(grouping, grouping, tokens, 1.0)
-        found.append(normalised(spread))
+    for f, wide in zip(families, flat, strict=True):
+        own = spread[..., first : first + wide.shape[-1]]
+        first += wide.shape[-1]
+        heads = xp.reshape(own, (*own.shape[:-1], f.shape[-3], f.shape[-1]))
+        found.append(normalised(xp.moveaxis(heads, -2, -3)))
     return tuple(found)
 
 

@@ -108,7 +108,8 @@ class ModelCard:
         name: Registry name, such as ``"embedded"``.
         stride: Pixels per token.
         channels: Channels of a token.
-        heads: Groups the token's channels are split into for matching; each group is L2-normalised.
+        heads: Groups the token's channels are split into for matching; each group is L2-normalised. 0 where
+            all matching is done by wide heads.
         whole_channels: Widths of the wide heads that follow the `heads`, which share the channels before.
         grouping_channels: Channels after all heads that say which cells make one thing; 0 for none. They
             are used in the picture itself and never kept in a context.

@@ -27,7 +27,7 @@ class EncoderSettings:
     Attributes:
         variant: Member of the EfficientNet-Lite family.
         width: Channels of the stream at stride 16 (and of the first skip).
-        heads: Heads of a token.
+        heads: Learned heads of a token; 0 for none.
         head_channels: Channels of a head.
         blocks: Mixers at stride 16.
         attention: Whether one layer of attention among all cells goes before the last mixer.
@@ -66,7 +66,8 @@ class Encoder(nn.Module):
             layers.insert(len(layers) - 1, SelfAttention(width, heads=4))
         self.blocks = nn.Sequential(*layers)
         self.norm = ChannelNorm(width)
-        self.tokens = nn.Conv2d(width, settings.heads * settings.head_channels, 1)
+        if settings.heads:
+            self.tokens = nn.Conv2d(width, settings.heads * settings.head_channels, 1)
         if settings.grouping:
             self.grouping = Grouping(width, settings.grouping)
         # exp of these: sharpness of inter- and intra-similarity, one a head; the wide heads' cosines lie
@@ -130,11 +131,10 @@ class Encoder(nn.Module):
         low = parts["deep"] + parts["deeper"] + parts["semantic"]
         x = parts["mid"] + parts["fine"] + upsampled(low, like=taps[4])
         x = self.norm(self.blocks(x))
-        tokens = self.tokens(x)
-        if self.settings.kinds_head:
-            tokens = torch.cat([tokens.float(), kinds(taps[4], taps[6])], dim=1)
-        if self.settings.grouping:
-            tokens = torch.cat([tokens.float(), self.grouping(x)], dim=1)
+        groups = [self.tokens(x).float()] if self.settings.heads else []
+        groups += [kinds(taps[4], taps[6])] if self.settings.kinds_head else []
+        groups += [self.grouping(x)] if self.settings.grouping else []
+        tokens = torch.cat(groups, dim=1)
         return tokens, (x, taps[2], taps[1], taps[0])
 
 
@@ -163,7 +163,7 @@ class Grouping(nn.Module):
 
 
 def placed(grid: Tensor) -> Tensor:
-    """Where each cell of a grid lies: ``(1, 4, h, w)``, cosine and sine of its place times pi, down, across."""
+    """Where each cell of a grid lies, ``(1, 4, h, w)``: cosine and sine of its place times pi, both ways."""
     height, width = grid.shape[-2:]
     step = torch.pi / max(height, width)
     rows = torch.arange(height, device=grid.device, dtype=grid.dtype) * step

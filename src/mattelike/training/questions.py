@@ -64,9 +64,10 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
     truth, trusted = (batch.window.of(x, batch.stride) for x in (batch.truth, batch.trusted))
     near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
     found = terms(answer, near, covered, truth, trusted, batch.present, batch.exact)
-    # The first family is the learned one: it is asked to bring kinds together.
-    middle = similarity.mean_token(looked.tokens[0][batch.things], batch.weights).flatten(1)
-    found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
+    if model.encoder.settings.heads:
+        # The first family is the learned one: it is asked to bring kinds together.
+        middle = similarity.mean_token(looked.tokens[0][batch.things], batch.weights).flatten(1)
+        found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
     if looked.grouping is not None:
         found["grouping"] = things_together(looked.grouping[:, 0], batch.things, batch.weights)
     return found
