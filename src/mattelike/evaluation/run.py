@@ -23,7 +23,7 @@ from mattelike.evaluation.questions import Fixed, Question, asked
 from mattelike.evaluation.reading import Shelf, Shown
 from mattelike.evaluation.rows import Row
 from mattelike.metrics import METRICS
-from mattelike.values import Bool, Float32
+from mattelike.values import Bool
 
 CONTEXTS = 4
 JOURNALS, MATTES, TABLE = "journals", "mattes", "per-image.csv"
