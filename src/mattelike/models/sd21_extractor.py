@@ -103,12 +103,13 @@ class Extractor:
         found: torch.dtype = next(self.backbone.unet.parameters()).dtype
         return found
 
-    def latents(self, images: Tensor, role: Role) -> Tensor:
+    def latents(self, images: Tensor, role: Role, drawn: str = "") -> Tensor:
         """Noised latents of one picture; the VAE runs once, however many there are.
 
         Args:
             images: float32 ``(1, 3, h, w)`` in [-1, 1], sides multiples of 64.
             role: Whose noise.
+            drawn: Name of the noise, whatever `noise_mode` says: training draws anew for every sample.
 
         Returns:
             float32 ``(ensemble_size, 4, h / 8, w / 8)``.
@@ -121,7 +122,7 @@ class Extractor:
         with torch.inference_mode():
             posterior = vae.encode(images.to(self.device, self.dtype)).latent_dist
             mean, std = posterior.mean.float(), posterior.std.float()
-            name = self._noise_name(images, role)
+            name = f"{role}/{drawn}" if drawn else self._noise_name(images, role)
             alpha = float(self.backbone.alphas[self.settings.timestep])
             copies: list[Tensor] = []
             for copy in range(self.settings.ensemble_size):
