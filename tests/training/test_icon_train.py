@@ -91,7 +91,7 @@ def test_a_trained_head_brings_the_settings_it_was_trained_with(room: Path) -> N
     small = recipe(room, "table5-no-intra.toml", max_steps=1, timestep=100, query_reduction="mean")
     head = icon_recipe.train(small, room / "brought")
     loaded = ml.load("sd21", device="cpu", source=room / "sd", weights=head)
-    settings = json.loads(loaded.model.settings_json)  # type: ignore[attr-defined]
+    settings = json.loads(loaded.card.settings)
     assert (settings["timestep"], settings["query_reduction"], settings["intra"]) == (100, "mean", False)
     # What it was not trained for stays the model's own.
     assert settings["batch_size"] == 8

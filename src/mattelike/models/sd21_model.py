@@ -69,11 +69,6 @@ class IconModel:
             return 64
         return self.settings.side if self.settings.eval_geometry == "pad" else 1
 
-    @property
-    def settings_json(self) -> str:
-        """The effective settings, for contexts and results."""
-        return self.settings.as_json()
-
     def features(self, images: Float32, role: Role) -> IconFeatures:
         """Looks at one picture ``(1, 3, h, w)`` in [-1, 1].
 
@@ -334,6 +329,8 @@ def card_of(backbone: Backbone, settings: IconSettings, stride: int) -> ModelCar
         licence="CreativeML Open RAIL++-M",
         source=backbone.source,
         sha256=hashlib.sha256(identity.encode()).hexdigest(),
+        settings=settings.as_json(),
+        reuses=settings.reuse_self,
     )
 
 
