@@ -137,6 +137,15 @@ MODELS: Mapping[str, Plug] = {
             ("source", "revision", "weights", "settings", "cache"),
             settings=True,
         ),
+        Plug(
+            "sd21+dino",
+            "mattelike.models.fused:fused",
+            "sd",
+            "tokens of Stable Diffusion 2.1 and of DINO side by side, training-free head",
+            "CreativeML Open RAIL++-M; Apache-2.0 (DINOv2), DINOv3 licence",
+            ("source", "revision", "dino_source", "settings"),
+            settings=True,
+        ),
     )
 }
 

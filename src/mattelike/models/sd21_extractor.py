@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from mattelike.models import Role, sd21_unet
 from mattelike.models.sd21_settings import IconSettings
 from mattelike.models.sd21_unet import Site
 from mattelike.network.captured import Layer
+from mattelike.values import Float32
 
 # What rounding may put beyond [-1, 1]; anything more is a picture that was not normalised.
 SLACK = 1e-3
@@ -134,6 +136,13 @@ class Extractor:
                     latent = noised(latent, self._noise(name, copy, "diffusion", mean), alpha)
                 copies.append(latent)
         return torch.cat(copies)
+
+    def tokens(self, images: Float32, role: Role, block: int) -> Float32:
+        """One decoder output of a picture ``(1, 3, h, w)``, mean over noise draws; see `latents`."""
+        seen = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        feature = self.look(self.latents(seen, role), (block,)).features[block]
+        found: Float32 = feature.cpu().numpy()
+        return found
 
     def _noise(self, name: str, copy: int, what: Literal["posterior", "diffusion"], like: Tensor) -> Tensor:
         return draw(self.settings.seeds[0], name, copy, what, like.shape).to(like.device)
