@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test docs demo bench pack train model validate lock clean
+.PHONY: help setup check format lint types layers test fuzz docs demo bench pack train model validate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -43,6 +43,10 @@ layers: setup
 # One thread: the tensors of tests are too small to share out.
 test: setup  ## the quick tests; `make test TESTS='-m slow'` runs the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
+
+fuzz: setup  ## damaged photos and contexts, an hour of them; FUZZ="--minutes 5" for less
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet 'atheris>=2.3' || true
+	$(BIN)/python scripts/fuzz.py $(FUZZ)
 
 docs: setup  ## the documentation as web pages, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going --quiet --fresh-env -b html docs docs/_build/html

@@ -51,6 +51,23 @@ def test_every_captured_layer_has_its_own_map() -> None:
     np.testing.assert_allclose(everywhere, similar.mean(), atol=0.05)  # and with equal rows its mean
 
 
+def test_layers_on_one_grid_are_one_map_their_mean() -> None:
+    predictor = toy()
+    predictor.model = Attentive()
+    both = explain.explain(predictor, picture(3), context_of(predictor)).maps
+
+    class Twice(Attentive):
+        def features(self, images, role):  # type: ignore[no-untyped-def,override]
+            found = super().features(images, role)
+            return Features(found.tokens, attention=(*found.attention, *found.attention))
+
+    predictor.model = Twice()
+    again = explain.explain(predictor, picture(3), context_of(predictor)).maps
+    assert [each.name for each in again] == [each.name for each in both]
+    for one, other in zip(both, again, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+
+
 def test_observed_points_lie_in_the_mask_and_light_what_is_alike() -> None:
     pixels = picture(5, things=2, size=(64, 128))
     inside = red_mask(pixels)

@@ -490,3 +490,12 @@ def peak_of(folder: Path, megapixels: int) -> tuple[int, int]:
 def test_trap_45_memory_is_bounded(shipped, tmp_path, megapixels):
     peak, pixels = peak_of(tmp_path, megapixels)
     assert peak <= 0.6 * 2**30 + 24 * pixels
+
+
+def test_a_mark_in_place_of_a_context_makes_a_photo_its_own_reference() -> None:
+    predictor, mark = toy(), ml.Mask(THING)
+    own = predictor.matte(REFERENCE.pixels, mark, refine=False)
+    context = predictor.encode(REFERENCE.pixels, mark)
+    assert np.array_equal(own.alpha, predictor.matte(REFERENCE.pixels, context, refine=False).alpha)
+    with pytest.raises(errors.PromptError):
+        predictor.matte(REFERENCE.pixels, ml.Mask(np.zeros_like(THING)))

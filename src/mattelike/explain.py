@@ -1,8 +1,9 @@
 """What was matched, drawn: figures 3 and 10 of the paper, for every model.
 
-`explain` follows one target: the references with their marks, inter-similarity S (equation 4), the
-intra-similarity of every captured layer averaged to one map (equation 5), alpha. `observe` looks at the
-target alone: seeded points inside a given mask, and where the model's self-similarity takes each of them.
+`explain` follows one target: the references with their marks, inter-similarity S (equation 4), its
+intra-similarity on every grid of captured self-attention, averaged over layers and heads (equation 5), alpha.
+`observe` looks at the target alone: seeded points inside a given mask, and where the model's self-similarity
+takes each of them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Explanation:
 
     Attributes:
         matte: The answer.
-        maps: S, then S' of every layer.
+        maps: S, then S' on every grid of captured layers.
     """
 
     matte: Matte
@@ -57,7 +58,7 @@ class Observation:
     Attributes:
         photo: The photo.
         points: int ``(k, 2)``, ``[row, column]`` of the seeded points, in pixels of the photo.
-        maps: Self-similarity of the points, summed, of every layer.
+        maps: Self-similarity of the points, summed, on every grid of captured layers.
     """
 
     photo: Photo
@@ -94,12 +95,19 @@ def explain(predictor: Predictor, photo: PhotoLike, context: Context) -> Explana
     maps = [_cut("S", similar, frame)]
     if not features.attention:
         return Explanation(matte, (*maps, _cut("S'", matte.guidance.propagated, frame)))
-    for layer in _layers(predictor.card, features):
-        weights = resampling.resize(similar, layer.grid).reshape(-1, 1)
-        values = np.broadcast_to(weights, (layer.q.shape[0], *weights.shape))
-        spread = similarity.propagate(layer.q, layer.k, values, layer.scale)[..., 0].mean(axis=0)
-        maps.append(_cut(f"S' {layer.grid[0]}x{layer.grid[1]}", spread.reshape(layer.grid), frame))
+    for grid, layers in _by_grid(_layers(predictor.card, features)).items():
+        weights = resampling.resize(similar, grid).reshape(-1, 1)
+        spread = _averaged([_propagated(layer, weights) for layer in layers])
+        maps.append(_cut(f"S' {grid[0]}x{grid[1]}", spread, frame))
     return Explanation(matte, tuple(maps))
+
+
+def _propagated(layer: _Layer, weights: Float32) -> Float32:
+    """Equation 5 summed over keys, mean over heads: ``(h, w)``."""
+    values = np.broadcast_to(weights, (layer.q.shape[0], *weights.shape))
+    spread = similarity.propagate(layer.q, layer.k, values, layer.scale)[..., 0].mean(axis=0)
+    found: Float32 = spread.reshape(layer.grid)
+    return found
 
 
 def observe(
@@ -125,15 +133,24 @@ def observe(
         raise UsageError("nothing to observe: mark at least one pixel, and ask for at least one point")
     chosen = allowed[np.random.default_rng(seed).choice(len(allowed), points, replace=len(allowed) < points)]
     frame, features = _look(predictor, target)
-    layers = _layers(predictor.card, features)
-    maps = [_summed(layer, chosen, frame) for layer in layers]
-    if features.attention:
-        named = (
-            _cut(f"observed {layer.grid[0]}x{layer.grid[1]}", found, frame)
-            for layer, found in zip(layers, maps, strict=True)
-        )
-        return Observation(target, chosen, tuple(named))
-    return Observation(target, chosen, (_cut("observed", np.mean(maps, axis=0, dtype=np.float32), frame),))
+    named = []
+    for grid, layers in _by_grid(_layers(predictor.card, features)).items():
+        name = f"observed {grid[0]}x{grid[1]}" if features.attention else "observed"
+        named.append(_cut(name, _averaged([_summed(layer, chosen, frame) for layer in layers]), frame))
+    return Observation(target, chosen, tuple(named))
+
+
+def _by_grid(layers: list[_Layer]) -> dict[tuple[int, int], list[_Layer]]:
+    """Layers of one grid together, in the order they were captured: a head reads their mean."""
+    found: dict[tuple[int, int], list[_Layer]] = {}
+    for layer in layers:
+        found.setdefault(layer.grid, []).append(layer)
+    return found
+
+
+def _averaged(maps: list[Float32]) -> Float32:
+    mean: Float32 = np.mean(maps, axis=0, dtype=np.float32)
+    return mean
 
 
 def _look(predictor: Predictor, photo: Photo) -> tuple[Frame, Features]:
@@ -191,7 +208,7 @@ def _cut(name: str, values: Float32, frame: Frame) -> Map:
 
 
 def draw(explanation: Explanation, context: Context, *, side: int = 320) -> Picture:
-    """The row of figure 3: references, target, S, S' of each layer, alpha, cut-out.
+    """The row of figure 3: references, target, S, S' on each grid, alpha, cut-out.
 
     Args:
         explanation: From `explain`.
@@ -219,7 +236,7 @@ def draw(explanation: Explanation, context: Context, *, side: int = 320) -> Pict
 
 
 def draw_observed(observation: Observation, *, side: int = 320) -> Picture:
-    """The row of figure 10: the photo with its points, self-similarity of each layer.
+    """The row of figure 10: the photo with its points, self-similarity on each grid.
 
     Args:
         observation: From `observe`.

@@ -70,6 +70,7 @@ class Matte:
         uncertainty: float32 ``(h, w)``, expected absolute error of alpha; None when the model has none.
         notes: What is worth knowing, one sentence each.
         hidden: Whether the cut-out keeps the photo's colours under alpha 0.
+        settings: The model's effective settings, as JSON; empty when it has none.
     """
 
     photo: Photo
@@ -80,6 +81,7 @@ class Matte:
     uncertainty: Float32 | None = None
     notes: tuple[str, ...] = field(default=())
     hidden: bool = False
+    settings: str = ""
 
     def foreground(self) -> Pixels:
         """Colours of the thing alone (F of equation 1): ``(h, w, 3)``, the photo's depth, straight.

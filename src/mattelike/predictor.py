@@ -144,6 +144,19 @@ class Predictor:
         frame = self._frame(photo, self.card.reference_side)
         images, features = self._look(photo, frame, "reference")
         weights = self._weights(roi, frame, features, images)
+        alike = self._likeness(photo, features, weights, first)
+        return self._learnt(photo, picture, roi.notes + alike, frame, features, weights)
+
+    def _learnt(
+        self,
+        photo: Photo,
+        picture: bytes,
+        notes: tuple[str, ...],
+        frame: Frame,
+        features: Features,
+        weights: Float32,
+    ) -> Context:
+        """What is kept of one reference."""
         inside = self._inside(frame, weights.shape)
         kept, weight = self.model.remember(features, weights)
         chosen = inside.reshape(-1) if len(kept) == inside.size else slice(None)
@@ -155,7 +168,8 @@ class Predictor:
             sha256=self.card.sha256,
             # Only its last part: a context is mailed, and where its photos lay is nobody's business.
             thumbnails=(Thumbnail(picture, Path(photo.name).name),),
-            notes=roi.notes + self._likeness(photo, features, weights, first),
+            settings=self.card.settings,
+            notes=notes,
         )
 
     def _likeness(
@@ -207,22 +221,24 @@ class Predictor:
 
     # --- matte ---------------------------------------------------------------------------------------
 
-    def matte(self, photo: PhotoLike, context: Context, *, refine: bool = True) -> Matte:
+    def matte(self, photo: PhotoLike, context: Context | Prompt, *, refine: bool = True) -> Matte:
         """Alpha of the marked kind in one photo.
 
         Args:
             photo: Path, bytes, numpy array (uint8, uint16 or float in [0, 1]; RGB or RGBA), PIL.Image or
                 `Photo`. An alpha it already has is multiplied into the result.
-            context: From `encode` or `Context.load`, of the same model.
+            context: From `encode` or `Context.load`, of the same model. Or a mark on this very photo, which
+                then is its own reference (the paper's "Ours*"); some models look at it but once.
             refine: Bring the edges to the photo's own resolution; False only enlarges the model's answer.
 
         Raises:
             ContextError: The context belongs to another model.
+            PromptError: A mark that means nothing on this photo.
             PhotoError: The photo cannot be read.
         """
         return self.finish(self.glance(photo, context), refine=refine)
 
-    def glance(self, photo: PhotoLike, context: Context) -> Glance:
+    def glance(self, photo: PhotoLike, context: Context | Prompt) -> Glance:
         """The first half of `matte`: all that the model does, at the size it sees.
 
         Args:
@@ -233,10 +249,25 @@ class Predictor:
             ContextError: As for `matte`.
             PhotoError: As for `matte`.
         """
+        if not isinstance(context, Context):
+            return self._own(photos.read(photo), context)
         context.check(self.card)
         photo = photos.read(photo)
         frame = self._frame(photo, self.card.target_side)
         images, features = self._look(photo, frame, "target")
+        guidance = self.model.guide(features, context)
+        return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
+
+    def _own(self, photo: Photo, prompt: Prompt) -> Glance:
+        """The photo as its own reference, looked at once by a model that can."""
+        roi = prompts.resolve(prompt, photo, photos.read)
+        # A thing too small for the whole photo's grid is looked at from close up, as any reference is.
+        if not self.card.reuses or framing.close_up(roi) is not None:
+            return self.glance(photo, self.encode(photo, prompt))
+        frame = self._frame(photo, self.card.target_side)
+        images, features = self._look(photo, frame, "target")
+        weights = self._weights(roi, frame, features, images)
+        context = self._learnt(photo, thumbnail(photo, roi), roi.notes, frame, features, weights)
         guidance = self.model.guide(features, context)
         return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
 
@@ -270,6 +301,7 @@ class Predictor:
             guidance=guidance,
             uncertainty=uncertainty,
             notes=notes,
+            settings=self.card.settings,
         )
 
     def mattes(

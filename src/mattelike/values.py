@@ -129,6 +129,9 @@ class ModelCard:
         source: Where the weights come from.
         sha256: Hash of the weights; contexts carry it and are refused by another model.
         numbers: Scores and other measured figures, by name.
+        settings: Effective settings of the model, as JSON; empty when it has none.
+        reuses: Whether what is seen of a target serves as what is seen of a reference, so that a photo that
+            is its own reference is looked at once.
     """
 
     name: str
@@ -152,6 +155,8 @@ class ModelCard:
     source: str = ""
     sha256: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict)
+    settings: str = ""
+    reuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

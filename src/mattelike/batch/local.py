@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from mattelike.batch import making
 from mattelike.batch.jobs import Job, Outcome, Task
+from mattelike.batch.memory import Steady
 from mattelike.predictor import Predictor
 
 Loader = Callable[[], Predictor]
@@ -36,6 +37,7 @@ class LocalEngine:
         self._predictor = predictor
         self._budget = Budget(in_the_air)
         self._stopping = threading.Event()
+        self._steady = Steady()
 
     def run(self, job: Job) -> Generator[Outcome, None, None]:
         """One outcome for each task begun, in the order of the tasks."""
@@ -108,6 +110,7 @@ class LocalEngine:
     def _settled(self, outcome: Outcome) -> Outcome:
         if outcome.fatal:
             self.stop()
+        self._steady.photo()
         return outcome
 
 

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from mattelike import photos
 from mattelike.batch import making
 from mattelike.batch.jobs import Job, Outcome, Task
+from mattelike.batch.memory import Steady
 from mattelike.errors import MattelikeError, MissingExtraError, ModelError
 from mattelike.predictor import Predictor
 
@@ -171,6 +172,7 @@ def _serve(line: Connection, loader: Loader, workers: int) -> None:
     # Ctrl-C reaches every process of a terminal; it is the first one's to say what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     job: Job | None = None
+    steady = Steady()
     try:
         if workers > 1:
             photos.set_threads(1)
@@ -181,6 +183,7 @@ def _serve(line: Connection, loader: Loader, workers: int) -> None:
                 job = said
             elif job is not None:
                 line.send(making.made(said, job, predictor))
+                steady.photo()
     except MissingExtraError as error:
         line.send(ModelError(str(error)))  # it cannot be rebuilt from its message alone
     except MattelikeError as error:

@@ -13,6 +13,7 @@ import mattelike
 from mattelike.cli.installed import check, installed
 from mattelike.errors import MattelikeError
 from mattelike.models import MODELS
+from mattelike.models.pulled import home
 
 _NEEDED = ("numpy", "onnxruntime", "pyvips", "click", "safetensors", "array-api-compat")
 _EXTRAS = ("onnxruntime-gpu", "torch", "transformers", "diffusers", "av", "pillow", "pillow-heif", "ray")
@@ -108,7 +109,7 @@ def _folders() -> dict[str, str]:
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return {
         "package": str(Path(mattelike.__file__).parent),
-        "home": os.environ.get("MATTELIKE_HOME") or str(Path(cache) / "mattelike"),
+        "home": str(home()),
         "hub": os.environ.get("HF_HUB_CACHE")
         or str(Path(os.environ.get("HF_HOME") or f"{cache}/huggingface") / "hub"),
         "here": str(Path.cwd()),

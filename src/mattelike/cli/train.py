@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mattelike.cli import options
 from mattelike.errors import MissingExtraError, UsageError
 
 
-@click.command("train", short_help="Train the embedded network from a recipe.")
+@click.command("train", short_help="Train a network from a recipe.")
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--pack",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder made by recipes/pack.py.",
+    help="Folder made by recipes/pack.py; for recipes of the embedded network.",
 )
 @click.option(
     "-o",
@@ -28,51 +28,91 @@ from mattelike.errors import MissingExtraError, UsageError
 @click.option(
     "--start",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Checkpoint to start from; ImageNet by default.",
+    help="Weights to start from; ImageNet, or none, by default.",
+)
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of the model, over the recipe's."
 )
 @click.option("--stop-at", type=int, help="Stop after this step; the same command goes on from there.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
 @click.option("--threads", type=int, help="Threads of the network; batches are made beside them.")
-def command(
-    recipe: Path,
-    pack: Path,
-    output: Path | None,
-    start: Path | None,
-    stop_at: int | None,
-    device: str,
-    threads: int | None,
-) -> None:
-    """Train the embedded network as RECIPE says.
+def command(recipe: Path, threads: int | None, **given: Any) -> None:
+    """Train as RECIPE says: the embedded network, or a head on a diffusion model.
 
     A run that was stopped goes on where its last checkpoint left it: same result, bit for bit on a CPU.
+    Several GPUs: accelerate launch -m mattelike train RECIPE --device cuda
     """
     try:
         import torch
 
-        from mattelike.training import loop, starts
-        from mattelike.training import pack as packs
+        from mattelike.training import recipes
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
     if threads:
         torch.set_num_threads(threads)
-    chosen = starts.recipe(recipe)
-    if not (pack / "pack.json").is_file():
-        raise UsageError(f"{pack}: no pack there; make one with: python recipes/pack.py DATA {pack}")
+    table = recipes.table(recipe)
+    model = str(table.get("model", "embedded"))
+    if model not in TRAINERS:
+        raise UsageError(f"{recipe}: no model {model!r} is trained here; there are: {', '.join(TRAINERS)}")
+    click.echo(TRAINERS[model](recipe, table, given), err=True)
+
+
+def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The network of the wheel, from a pack."""
+    from mattelike.training import loop, starts
+    from mattelike.training import pack as packs
+
+    chosen = starts.recipe(path)
+    pack, start = given["pack"], given["start"]
+    if given["changes"]:
+        raise UsageError(f"{path}: --set is for models with settings; change the recipe itself")
+    if pack is None or not (pack / "pack.json").is_file():
+        where = pack or "PACK"
+        raise UsageError(f"{where}: no pack there; make one with: python recipes/pack.py DATA {where}")
     opened = packs.load(pack)
-    folder = output or Path("runs") / chosen.name
-    state = starts.read(start)[1].state_dict() if start else None
-    backbone = None if start else starts.imagenet_backbone(chosen.encoder.variant)
+    folder = given["output"] or Path("runs") / chosen.name
     loop.train(
-        chosen, opened, folder, backbone=backbone, start=state, device=device, stop_at=stop_at, told=tell
+        chosen,
+        opened,
+        folder,
+        backbone=None if start else starts.imagenet_backbone(chosen.encoder.variant),
+        start=starts.read(start)[1].state_dict() if start else None,
+        device=given["device"],
+        stop_at=given["stop_at"],
+        told=tell,
     )
-    click.echo(f"{folder}: average.pt holds the averaged weights, log.jsonl the curves", err=True)
+    return f"{folder}: average.pt holds the averaged weights, log.jsonl the curves"
+
+
+def _icon(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """A head of IconMatting, from data in its own folders."""
+    from dataclasses import replace
+
+    from mattelike.training import icon_recipe
+
+    if given["pack"]:
+        raise UsageError(f"{path}: its data is named by the setting sources, not by --pack")
+    chosen = icon_recipe.recipe_of(table, options.model_options(given["changes"]))
+    if given["start"]:
+        chosen = replace(chosen, start=str(given["start"]))
+    folder = given["output"] or Path("runs") / chosen.name
+    head = icon_recipe.train(chosen, folder, device=given["device"], stop_at=given["stop_at"], told=tell)
+    return f"{head}: the head; mattelike matte --model sd21 --set weights={head}"
+
+
+# By the `model` of a recipe.
+TRAINERS: Mapping[str, Callable[[Path, Mapping[str, Any], Mapping[str, Any]], str]] = {
+    "embedded": _embedded,
+    "sd21": _icon,
+}
 
 
 def tell(row: Mapping[str, Any]) -> None:
     """One line every fifty steps, on stderr."""
     if row["step"] % 50 == 0:
+        off = f"alpha off by {row['l1']:.3f}, " if "l1" in row else ""
         click.echo(
-            f"step {row['step']}: loss {row['loss']:.3f}, alpha off by {row['l1']:.3f}, "
+            f"step {row['step']}: loss {row['loss']:.3f}, {off}"
             f"{row['seconds']:.0f} s, {100 * row['waiting']:.0f} % waiting for batches",
             err=True,
         )

@@ -91,6 +91,7 @@ class Plug:
         summary: One line.
         licence: Licence of its weights.
         options: Names of the keyword options the function takes.
+        settings: Whether it takes settings of its own beside them, whose names it knows itself.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Plug:
     summary: str
     licence: str
     options: tuple[str, ...] = field(default=())
+    settings: bool = False
 
 
 MODELS: Mapping[str, Plug] = {
@@ -133,6 +135,16 @@ MODELS: Mapping[str, Plug] = {
             "IconMatting, the paper's model, on Stable Diffusion 2.1",
             "CreativeML Open RAIL++-M",
             ("source", "revision", "weights", "settings", "cache"),
+            settings=True,
+        ),
+        Plug(
+            "sd21+dino",
+            "mattelike.models.fused:fused",
+            "sd",
+            "tokens of Stable Diffusion 2.1 and of DINO side by side, training-free head",
+            "CreativeML Open RAIL++-M; Apache-2.0 (DINOv2), DINOv3 licence",
+            ("source", "revision", "dino_source", "settings"),
+            settings=True,
         ),
     )
 }
@@ -145,7 +157,7 @@ def load(name: str, *, device: str = "auto", threads: int | None = None, **optio
         name: A row of `MODELS`.
         device: ``auto``, ``cpu``, ``cuda``, ``coreml`` or ``mps``; asked for by name, it is that or an error.
         threads: Threads it may use; None leaves it to the machine (``OMP_NUM_THREADS`` is respected).
-        options: What the row's `options` name.
+        options: What the row's `options` name, and settings of the model where it has any.
 
     Raises:
         ModelNotFoundError: No such row, or an option the model does not take.
@@ -156,7 +168,7 @@ def load(name: str, *, device: str = "auto", threads: int | None = None, **optio
     if plug is None:
         raise ModelNotFoundError(f"no model named {name!r}; there are: {', '.join(MODELS)}")
     unknown = sorted(set(options) - set(plug.options))
-    if unknown:
+    if unknown and not plug.settings:
         raise ModelNotFoundError(
             f"the model {name!r} takes no option {unknown[0]!r}; "
             f"it takes: {', '.join(plug.options) or 'none'}"

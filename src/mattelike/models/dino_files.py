@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
-from mattelike.models import extras
+from mattelike.models import extras, hub
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -67,35 +66,17 @@ def located(source: str, revision: str) -> Origin:
 
 
 def fetched(source: str, revision: str) -> Path:
-    """A hub model's folder in the hub's own cache, downloaded unless ``MATTELIKE_OFFLINE`` is set.
+    """A hub model's folder: pulled before, in the hub's own cache, or pulled now.
 
     Raises:
-        ModelNotFoundError: It is not in the cache and cannot be downloaded.
+        MattelikeError: As `mattelike.models.hub.located`.
     """
-    hub = imported("huggingface_hub")
-    errors = imported("huggingface_hub.errors")
-    offline = os.environ.get("MATTELIKE_OFFLINE", "") not in ("", "0")
-    try:
-        return Path(
-            hub.snapshot_download(
-                source, revision=revision or None, allow_patterns=list(FILES), local_files_only=offline
-            )
-        )
-    except errors.GatedRepoError as error:
-        raise ModelNotFoundError(
-            f"{source}: accept its licence on its page of the hub, then run `hf auth login`"
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        reason = "MATTELIKE_OFFLINE is set" if offline else "the hub cannot be reached"
-        raise ModelNotFoundError(
-            f"{source}: not downloaded yet and {reason}; run `hf download {source}` where there is a "
-            "network, or give a folder"
-        ) from error
-    except (errors.HfHubHTTPError, OSError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise ModelNotFoundError(
-            f"{source}: cannot be had from the hub ({line}); check the id and revision"
-        ) from error
+    return hub.located(wanted(source, revision))
+
+
+def wanted(source: str, revision: str) -> hub.Wanted:
+    """What is asked of the hub for this model; `source` empty for the usual one."""
+    return hub.Wanted("dino", source or EXAMPLE, revision, FILES, "dino")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ Everything here is in modules beside this one, which load torch and diffusers; t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ def sd21(
     weights: str | Path = "",
     settings: IconSettings | Mapping[str, Any] | None = None,
     cache: str | Path = "",
+    **changes: Any,
 ) -> IconModel:
     """IconMatting on a frozen diffusion model.
 
@@ -39,7 +41,10 @@ def sd21(
         revision: Branch, tag or commit on the hub.
         weights: The head's: a file from ``mattelike models convert`` or from training.
         settings: `IconSettings`, or changes to them by name; ``{"preset": "release"}`` or ``"paper"``.
+            Weights that were trained here bring the settings they were trained with, unless a preset is
+            named.
         cache: Folder that keeps what was seen of references; none by default.
+        changes: Settings one by one, as ``--set timestep=100`` gives them.
 
     Raises:
         MissingExtraError: torch, diffusers or transformers is not installed.
@@ -48,7 +53,9 @@ def sd21(
         ModelDamagedError: They do not fit each other.
         DeviceError: The device is not there.
     """
-    chosen = settings_of(settings)
+    given = changed(settings, changes)
+    # What is wrong with the settings is said before anything is loaded.
+    chosen = settings_of(given)
     for package in NEEDED:
         if find_spec(package) is None:
             raise MissingExtraError(package, "sd", "the model 'sd21'")
@@ -57,9 +64,24 @@ def sd21(
     from mattelike.models import sd21_heads, sd21_source
     from mattelike.models.sd21_model import IconModel
 
+    if isinstance(given, dict) and "preset" not in given:
+        chosen = settings_of({**sd21_heads.trained_for(str(weights)), **given})
     if threads:
         torch.set_num_threads(threads)
     place = sd21_source.chosen_device(device)
     backbone = sd21_source.opened(str(source), revision, chosen, place)
     head = sd21_heads.opened(str(weights), chosen, backbone.unet)
     return IconModel(backbone, head, chosen, Path(cache).expanduser() if str(cache) else None)
+
+
+def changed(
+    settings: IconSettings | Mapping[str, Any] | None, changes: Mapping[str, Any]
+) -> IconSettings | dict[str, Any]:
+    """Settings with single changes to them.
+
+    Raises:
+        SettingsError: An unknown setting, or a value it cannot take.
+    """
+    if not isinstance(settings, IconSettings):
+        return {**(settings or {}), **changes}
+    return settings_of({**asdict(settings), **changes}) if changes else settings

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from mattelike.models import Role, sd21_unet
 from mattelike.models.sd21_settings import IconSettings
 from mattelike.models.sd21_unet import Site
 from mattelike.network.captured import Layer
+from mattelike.values import Float32
 
 # What rounding may put beyond [-1, 1]; anything more is a picture that was not normalised.
 SLACK = 1e-3
@@ -103,12 +105,13 @@ class Extractor:
         found: torch.dtype = next(self.backbone.unet.parameters()).dtype
         return found
 
-    def latents(self, images: Tensor, role: Role) -> Tensor:
+    def latents(self, images: Tensor, role: Role, drawn: str = "") -> Tensor:
         """Noised latents of one picture; the VAE runs once, however many there are.
 
         Args:
             images: float32 ``(1, 3, h, w)`` in [-1, 1], sides multiples of 64.
             role: Whose noise.
+            drawn: Name of the noise, whatever `noise_mode` says: training draws anew for every sample.
 
         Returns:
             float32 ``(ensemble_size, 4, h / 8, w / 8)``.
@@ -121,7 +124,7 @@ class Extractor:
         with torch.inference_mode():
             posterior = vae.encode(images.to(self.device, self.dtype)).latent_dist
             mean, std = posterior.mean.float(), posterior.std.float()
-            name = self._noise_name(images, role)
+            name = f"{role}/{drawn}" if drawn else self._noise_name(images, role)
             alpha = float(self.backbone.alphas[self.settings.timestep])
             copies: list[Tensor] = []
             for copy in range(self.settings.ensemble_size):
@@ -133,6 +136,13 @@ class Extractor:
                     latent = noised(latent, self._noise(name, copy, "diffusion", mean), alpha)
                 copies.append(latent)
         return torch.cat(copies)
+
+    def tokens(self, images: Float32, role: Role, block: int) -> Float32:
+        """One decoder output of a picture ``(1, 3, h, w)``, mean over noise draws; see `latents`."""
+        seen = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        feature = self.look(self.latents(seen, role), (block,)).features[block]
+        found: Float32 = feature.cpu().numpy()
+        return found
 
     def _noise(self, name: str, copy: int, what: Literal["posterior", "diffusion"], like: Tensor) -> Tensor:
         return draw(self.settings.seeds[0], name, copy, what, like.shape).to(like.device)

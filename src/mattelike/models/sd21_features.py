@@ -24,6 +24,7 @@ class IconFeatures(Features):
         look: Decoder outputs and captured self-attention.
         maps: By stride, averaged self-attention; empty where none is stored.
         size: Of the picture before it was brought to what the backbone sees.
+        trimap: ``(1, 1, h, w)`` in {0, 0.5, 1}, where one was given (table 7); else None.
     """
 
     seen: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -31,6 +32,7 @@ class IconFeatures(Features):
     look: Look = field(default_factory=lambda: Look({}, {}))
     maps: Mapping[int, Tensor] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
+    trimap: Tensor | None = None
 
 
 def own(features: Features) -> IconFeatures:

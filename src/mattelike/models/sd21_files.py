@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
-from mattelike.models import extras
+from mattelike.models import extras, hub
 from mattelike.models.sd21_settings import IconSettings
 
 imported = partial(extras.imported, extra="sd", purpose="the model 'sd21'")
@@ -52,30 +51,17 @@ def located(source: str, revision: str, settings: IconSettings) -> tuple[Path, s
 
 
 def fetched(place: str, revision: str) -> Path:
-    """A hub model in the hub's own cache, downloaded unless ``MATTELIKE_OFFLINE`` is set.
+    """A hub model's folder: pulled before, in the hub's own cache, or pulled now.
 
     Raises:
-        ModelNotFoundError: It is not in the cache and cannot be downloaded.
+        MattelikeError: As `mattelike.models.hub.located`.
     """
-    hub, errors = imported("huggingface_hub"), imported("huggingface_hub.errors")
-    offline = os.environ.get("MATTELIKE_OFFLINE", "") not in ("", "0")
-    try:
-        return Path(
-            hub.snapshot_download(
-                place, revision=revision or None, allow_patterns=list(FILES), local_files_only=offline
-            )
-        )
-    except errors.LocalEntryNotFoundError as error:
-        reason = "MATTELIKE_OFFLINE is set" if offline else "the hub cannot be reached"
-        raise ModelNotFoundError(
-            f"{place}: not downloaded yet and {reason}; run `hf download {place}` where there is a network, "
-            "or give source=FOLDER"
-        ) from error
-    except (errors.HfHubHTTPError, OSError) as error:
-        line = (str(error).strip().splitlines() or ["no answer"])[0]
-        raise ModelNotFoundError(
-            f"{place}: cannot be had from the hub ({line}); give source=FOLDER, or another id in mirrors"
-        ) from error
+    return hub.located(wanted(place, revision))
+
+
+def wanted(source: str, revision: str) -> hub.Wanted:
+    """What is asked of the hub for this model; `source` empty for the usual one."""
+    return hub.Wanted("sd21", source or IconSettings().sd_id, revision, FILES, "sd")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
-from mattelike.models import sd21_unet
+from mattelike.models import pulled, sd21_unet
 from mattelike.models.sd21_files import imported
 from mattelike.models.sd21_settings import IconSettings
 from mattelike.network import head_files
@@ -20,6 +22,14 @@ from mattelike.network.icon_vitmatte import VitMatteHead
 
 # Weights of nobody: for tests, and where training starts.
 UNTRAINED = "untrained"
+# Settings that a head is trained for: loaded without a word about them, it is used with its own.
+TRAINED_FOR = (
+    "timestep", "add_noise", "other_backbones", "features", "inter_block", "query_reduction", "query_norm",
+    "temperature", "attention_strides", "attention_places", "attention_axis", "s_align_corners",
+    "ensemble_size", "latent_mode", "image_channels", "head", "norm", "side", "inter", "intra", "multi_scale",
+)  # fmt: skip
+# What may differ between the shape a head was trained in and that of the settings.
+FREE = ("block_rows", "temperature")
 
 
 def guide_of(settings: IconSettings) -> Guide:
@@ -85,6 +95,14 @@ def shape_of(head: nn.Module) -> dict[str, Any]:
     return dataclasses.asdict(head.declared)
 
 
+def trained_for(weights: str) -> dict[str, Any]:
+    """The settings that come with a head trained here; empty for all others."""
+    if weights in ("", UNTRAINED):
+        return {}
+    table = head_files.trained(Path(weights).expanduser())
+    return {name: table[name] for name in TRAINED_FOR if name in table}
+
+
 def opened(weights: str, settings: IconSettings, unet: Any) -> nn.Module:
     """The head with its weights.
 
@@ -109,13 +127,29 @@ def opened(weights: str, settings: IconSettings, unet: Any) -> nn.Module:
             f"or from training (weights={UNTRAINED} gives one that knows nothing)"
         )
     path = Path(weights).expanduser()
-    name, _, tensors = head_files.read(path)
+    name, shape, tensors = head_files.read(path)
     if name != settings.head:
         raise ModelDamagedError(f"{path}: weights of the head {name!r}; set head={name}")
     wanted = {key: value.shape for key, value in head.state_dict().items()}
     head_files.check(tensors, wanted, str(path))
+    check_shape(shape, head, path)
     head.load_state_dict(tensors)
     return head
+
+
+def check_shape(trained: Mapping[str, Any], head: nn.Module, path: Path) -> None:
+    """Refuses weights that would fit but mean something else, such as a mean where a sum was learnt.
+
+    Raises:
+        ModelDamagedError: Names the first choice in which the two differ.
+    """
+    own = json.loads(json.dumps(shape_of(head)))
+    differ = next((n for n in own if n in trained and n not in FREE and trained[n] != own[n]), None)
+    if differ is not None:
+        raise ModelDamagedError(
+            f"{path}: trained with {differ}={trained[differ]}, not {own[differ]}; use the settings it was "
+            "trained with"
+        )
 
 
 def _vitmatte(weights: str) -> VitMatteHead:
@@ -126,7 +160,9 @@ def _vitmatte(weights: str) -> VitMatteHead:
             "hustvl/vitmatte-small-composition-1k"
         )
     try:
-        network = transformers.VitMatteForImageMatting.from_pretrained(weights, use_safetensors=True)
+        network = transformers.VitMatteForImageMatting.from_pretrained(
+            weights, use_safetensors=True, local_files_only=Path(weights).is_dir() or bool(pulled.offline())
+        )
     except (OSError, ValueError, RuntimeError) as error:
         line = (str(error).strip().splitlines() or ["unreadable"])[0]
         raise ModelNotFoundError(f"{weights}: no ViTMatte there ({line})") from error

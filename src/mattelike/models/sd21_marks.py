@@ -38,16 +38,31 @@ def prompted_cells(tokens: Float32, positive: Float32, kind: RoIKind, settings: 
         share = np.asarray(similarity.boxed(split, positive.reshape(-1), BOX_SHARPNESS))
         cells: Cells = (share >= min(UNKNOWN, float(share.max()))).reshape(positive.shape) & (positive > 0)
     else:
-        cells = (positive > 0) & (positive >= settings.mask_threshold)
+        cells = chosen(positive, settings)
+    enough(cells, settings)
+    if cells.all():
+        warnings.warn("the mark covers the whole reference: nothing to tell the thing from", stacklevel=3)
+    return cells
+
+
+def chosen(positive: Float32, settings: IconSettings) -> Cells:
+    """Cells whose marked share makes them query tokens."""
+    cells: Cells = (positive > 0) & (positive >= settings.mask_threshold)
+    return cells
+
+
+def enough(cells: Cells, settings: IconSettings) -> None:
+    """Refuses a mark of which too few tokens are left.
+
+    Raises:
+        PromptError: Fewer than `min_tokens`, unless the settings take that in silence.
+    """
     count = int(np.count_nonzero(cells))
     if count < settings.min_tokens and settings.on_empty == "raise":
         raise PromptError(
             f"the mark of this reference leaves {count} tokens, {settings.min_tokens} are needed; "
             "mark more of it, or use another mask_pool"
         )
-    if cells.all():
-        warnings.warn("the mark covers the whole reference: nothing to tell the thing from", stacklevel=3)
-    return cells
 
 
 def extended(cells: Cells, rows: Float32, m: int) -> Cells:

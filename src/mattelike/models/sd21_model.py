@@ -19,7 +19,7 @@ from mattelike.models.sd21_extractor import Backbone, Extractor, Look
 from mattelike.models.sd21_features import IconFeatures, contracted, numbers, own
 from mattelike.models.sd21_geometry import from_square, to_square
 from mattelike.models.sd21_settings import IconSettings
-from mattelike.network import captured, icon_guidance
+from mattelike.network import captured, icon_guidance, icon_vitmatte
 from mattelike.network.captured import Layer
 from mattelike.network.icon_768 import Icon768
 from mattelike.network.icon_backbone import Encoded, FlexOnBackbone
@@ -69,21 +69,18 @@ class IconModel:
             return 64
         return self.settings.side if self.settings.eval_geometry == "pad" else 1
 
-    @property
-    def settings_json(self) -> str:
-        """The effective settings, for contexts and results."""
-        return self.settings.as_json()
-
     def features(self, images: Float32, role: Role) -> IconFeatures:
         """Looks at one picture ``(1, 3, h, w)`` in [-1, 1].
 
         A reference is looked at as far as it is matched, a target as far as the head reads it; so the
         features of a target serve as those of a reference too (a picture that is its own reference).
+        With ``image_channels=4`` a target may bring its trimap as a fourth channel, in {0, 0.5, 1}.
 
         Raises:
-            UsageError: Values that are not finite, or outside [-1, 1].
+            UsageError: Values that are not finite, or outside [-1, 1], or channels nobody reads.
         """
         name, size = "", (images.shape[-2], images.shape[-1])
+        images, trimap = self._parted(images)
         if role == "reference" and self.cache:
             name = sd21_cache.key(images, self.settings, self.extractor.backbone.identity)
             tokens = self.cache.get(name)
@@ -95,7 +92,7 @@ class IconModel:
             look = self.extractor.look(latents, (self.settings.inter_block,))
         else:
             look = self.extractor.look(latents, self._blocks, self._strides)
-        found = self._contracted(seen, latents, look, size)
+        found = self._contracted(seen, latents, look, size, trimap)
         if name and self.cache:
             self.cache.put(name, found.tokens)
         return found
@@ -173,9 +170,7 @@ class IconModel:
     def _strides(self) -> tuple[int, ...]:
         """Strides of the self-attention that the head reads."""
         if isinstance(self.head, Icon768):
-            if self.head.settings.guide in ("inter", "none"):
-                return ()
-            return tuple({scale.stride for scale in self.head.settings.scales if scale.guided})
+            return self.head.settings.attended
         if isinstance(self.head, VitMatteHead):
             return (self._inter_stride,)
         return self.settings.attention_strides
@@ -188,7 +183,26 @@ class IconModel:
             tensor = to_square(tensor, self.settings.side, self.settings.eval_geometry)
         return tensor
 
-    def _contracted(self, seen: Tensor, latents: Tensor, look: Look, size: tuple[int, int]) -> IconFeatures:
+    def _parted(self, images: Float32) -> tuple[Float32, Tensor | None]:
+        """Colours, and the trimap of the head's square where there is one."""
+        if images.shape[1] == 3:
+            return images, None
+        if images.shape[1] != 4 or self.settings.image_channels != 4:
+            raise UsageError(f"a picture of {images.shape[1]} channels; a trimap needs image_channels=4")
+        known = torch.from_numpy(np.ascontiguousarray(images[:, 3:], np.float32))
+        if self.settings.head == "icon-768":
+            known = to_square(known, self.settings.side, self.settings.eval_geometry)
+        # Between the levels there is nothing: what was resized goes to the nearest of them.
+        return np.ascontiguousarray(images[:, :3]), (known * 2).round().clamp(0, 2) / 2
+
+    def _contracted(
+        self,
+        seen: Tensor,
+        latents: Tensor,
+        look: Look,
+        size: tuple[int, int],
+        trimap: Tensor | None = None,
+    ) -> IconFeatures:
         blocks = sorted(number for number in look.features if number != self.settings.inter_block)
         stored = self.settings.attn_mode == "accumulate" and isinstance(self.head, Icon768)
         with torch.inference_mode():
@@ -202,6 +216,7 @@ class IconModel:
             look=look,
             maps=maps,
             size=size,
+            trimap=trimap,
         )
 
     # --- references ----------------------------------------------------------------------------------
@@ -243,7 +258,7 @@ class IconModel:
         if not references:
             return torch.zeros(inter.shape[-2:], device=inter.device)
         how = self.settings.reference_reduction
-        if not isinstance(self.head, Icon768) or self.head.settings.guide in ("intra", "none"):
+        if not isinstance(self.head, Icon768) or not self.head.settings.referenced:
             per_token = self.settings.query_reduction
             return icon_guidance.similar_to(references, inter[0], how, per_token)
         if how == "tokens":
@@ -270,12 +285,18 @@ class IconModel:
         seen = features.seen.to(device)
         if isinstance(self.head, Icon768):
             scales = [features.look.features[number] for number in self.settings.blocks]
-            guided = [s.stride for s in self.head.settings.scales if s.guided and s.stride in self._strides]
             attention: list[Any] = [
-                features.maps[s][None] if s in features.maps else features.look.layers[s] for s in guided
+                features.maps[stride][None] if stride in features.maps else features.look.layers[stride]
+                for stride in self.head.settings.attended
             ]
             if self.head.settings.guide == "inter":
                 attention = [() for s in self.head.settings.scales if s.guided]
+            if self.settings.image_channels == 4:
+                # Without a trimap, guidance makes one, as for an off-the-shelf head.
+                known = features.trimap
+                if known is None:
+                    known = icon_vitmatte.trimap(maps[:1][None], (seen.shape[-2], seen.shape[-1]))
+                seen = torch.cat([seen, known.to(device)], dim=1)
             alpha: Tensor = self.head(seen, scales, attention, maps[:1][None])
             return alpha
         if isinstance(self.head, VitMatteHead):
@@ -308,6 +329,8 @@ def card_of(backbone: Backbone, settings: IconSettings, stride: int) -> ModelCar
         licence="CreativeML Open RAIL++-M",
         source=backbone.source,
         sha256=hashlib.sha256(identity.encode()).hexdigest(),
+        settings=settings.as_json(),
+        reuses=settings.reuse_self,
     )
 
 

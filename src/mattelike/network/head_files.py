@@ -120,7 +120,13 @@ def _listed(keys: Iterable[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def write(path: Path, head: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write(
+    path: Path,
+    head: str,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    trained: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a head's weights, whole or not at all.
 
     Args:
@@ -128,12 +134,14 @@ def write(path: Path, head: str, settings: Mapping[str, Any], tensors: Mapping[s
         head: ``icon-768``, ``icon-flex`` or ``vitmatte``.
         settings: Its shape.
         tensors: Its state dictionary.
+        trained: Settings of the model it was trained with, where they are known.
 
     Raises:
         OutputError: It cannot be written there.
     """
     partial = path.with_name(f".{path.name}.partial")
-    about = {HEADER: json.dumps({"head": head, "settings": dict(settings)}, sort_keys=True)}
+    header = {"head": head, "settings": dict(settings), "trained": dict(trained or {})}
+    about = {HEADER: json.dumps(header, sort_keys=True)}
     try:
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, about)
         partial.replace(path)
@@ -164,6 +172,18 @@ def read(path: Path) -> tuple[str, Mapping[str, Any], dict[str, Tensor]]:
         raise ModelDamagedError(
             f"{path}: not the weights of a head ({error}); convert or train them again"
         ) from error
+
+
+def trained(path: Path) -> Mapping[str, Any]:
+    """Settings of the model that a head was trained with; empty where its file does not say.
+
+    A file that is not there, or not a head of ours, says nothing here: that is told when it is read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {})[HEADER]).get("trained", {}))
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError):
+        return {}
 
 
 def icon_768_settings(table: Mapping[str, Any]) -> Icon768Settings:

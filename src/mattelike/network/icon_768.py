@@ -83,6 +83,18 @@ class Icon768Settings:
         """Cells of a scale."""
         return (self.side // stride) ** 2
 
+    @property
+    def attended(self) -> tuple[int, ...]:
+        """Strides whose self-attention it reads, coarse to fine."""
+        if self.guide in ("inter", "none"):
+            return ()
+        return tuple(scale.stride for scale in self.scales if scale.guided)
+
+    @property
+    def referenced(self) -> bool:
+        """Whether similarity to references has a part in its answer."""
+        return self.guide in ("both", "inter")
+
 
 class QueryNorm(nn.Module):
     """The LayerNorm that query and target tokens share; its only trained part."""

@@ -28,7 +28,7 @@ def open_heic(opened: Opened) -> Any:
     try:
         return pillow_heif.open_heif(BytesIO(opened.everything()), convert_hdr_to_8bit=False)
     except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
-        raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {error}") from error
+        raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
 
 
 def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
@@ -45,7 +45,7 @@ def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
     try:
         array = np.asarray(container)
     except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
-        raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {error}") from error
+        raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
     info, points = container.info, sniffing.code_points(opened.read, "heic")
     profile = info.get("icc_profile") or None
     if points is not None and (profile is not None or cicp.is_plain(points)):
@@ -56,3 +56,8 @@ def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
     notes = (*pages_note(len(container)), *settled.notes)
     pixels = engine.unwrapped(settled.image)
     return assembled(pixels, 1, settled.profile, metadata, opened.name, notes, ignore_alpha)
+
+
+def _line(error: Exception) -> str:
+    """What libheif says, which may be several lines, in one."""
+    return " ".join(str(error).split())

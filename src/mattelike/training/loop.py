@@ -195,7 +195,9 @@ def only(items: list[Any]) -> Any:
     return items[0]
 
 
-def batches(episodes: Any, first: int, workers: int, every: int = 1) -> Iterator[Any]:
+def batches(
+    episodes: Any, first: int, workers: int, every: int = 1, start_method: str | None = None
+) -> Iterator[Any]:
     """Every `every`-th batch from number `first` on, in order, made by `workers` processes ahead of use."""
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(episodes, range(first, len(episodes), every)),
@@ -205,6 +207,7 @@ def batches(episodes: Any, first: int, workers: int, every: int = 1) -> Iterator
         collate_fn=only,
         prefetch_factor=4 if workers else None,
         persistent_workers=False,
+        multiprocessing_context=start_method if workers else None,
     )
     return iter(loader)
 
@@ -233,6 +236,8 @@ class Task:
         average: Decay of the moving average of the weights; 0 keeps the last ones.
         save_every: Steps between checkpoints.
         workers: Processes that make batches.
+        start_method: How they are started, such as ``spawn`` where they use a library with threads of its
+            own, which a fork would break; None leaves it to the system.
     """
 
     model: nn.Module
@@ -247,6 +252,7 @@ class Task:
     average: float = 0.0
     save_every: int = 200
     workers: int = 1
+    start_method: str | None = None
 
 
 def embedded(
@@ -333,7 +339,7 @@ def run(
     last = min(task.steps, stop_at or task.steps)
     waiting, began, skipped = 0.0, time.perf_counter(), 0
     every = task.parts * team.processes
-    feed = batches(task.batches, first * every + team.rank, task.workers, team.processes)
+    feed = batches(task.batches, first * every + team.rank, task.workers, team.processes, task.start_method)
     with team.log(folder / "log.jsonl") as log:
         for step in range(first, last):
             for group in task.optimiser.param_groups:

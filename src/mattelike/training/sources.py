@@ -52,6 +52,7 @@ class Layout:
         trimap: Folder of trimaps, or empty.
         kind: What its truth is.
         group: Group of all of it; empty when a table of groups is needed.
+        numbered: Whether several pictures share a truth: ``dog_17`` is one of those made with ``dog``.
     """
 
     image: str
@@ -59,6 +60,7 @@ class Layout:
     trimap: str = ""
     kind: Kind = "matting"
     group: str = ""
+    numbered: bool = False
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -73,8 +75,12 @@ LAYOUTS: Mapping[str, Layout] = {
         "validation/P3M-500-NP/original_image", "validation/P3M-500-NP/mask", "validation/P3M-500-NP/trimap",
         group="person",
     ),
-    "composition-1k-train": Layout("Training_set/merged", "Training_set/alpha", group="composite"),
-    "composition-1k-test": Layout("Test_set/merged", "Test_set/alpha", "Test_set/trimaps", group="composite"),
+    "composition-1k-train": Layout(
+        "Training_set/merged", "Training_set/alpha", group="composite", numbered=True,
+    ),
+    "composition-1k-test": Layout(
+        "Test_set/merged", "Test_set/alpha", "Test_set/trimaps", group="composite", numbered=True,
+    ),
 }  # fmt: skip
 
 
@@ -207,7 +213,10 @@ def from_layout(root: Path, name: str, groups: Mapping[str, str] | None = None) 
         if not group:
             raise UsageError(f"{image}: {name} is published without groups; give a table of them")
         trimap = _optional(root / layout.trimap, image.stem) if layout.trimap else None
-        alpha = _file(root / layout.alpha, image.stem, MASKS)
+        truth = image.stem
+        if layout.numbered and _optional(root / layout.alpha, truth) is None:
+            truth = truth.rpartition("_")[0]
+        alpha = _file(root / layout.alpha, truth, MASKS)
         found.append(Sample(image.stem, group, image, alpha, trimap, layout.kind))
     return found
 

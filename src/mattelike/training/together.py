@@ -1,8 +1,9 @@
 """The processes of one run, a device each: those that ``accelerate launch`` started, or this one alone.
 
 Every process takes its own batches, all average their gradients, so all hold the same weights at every step.
-The first one writes. Gradients are averaged in one piece after the backward pass, not by a wrapper around the
-model: a task may call any part of its model, and a parameter that no process used stays without a gradient.
+The first one writes; its log is of its own batches. Gradients are averaged in one piece after the backward
+pass, not by a wrapper around the model: a task may call any part of its model, and a parameter that no process
+used stays without a gradient.
 """
 
 from __future__ import annotations

@@ -1,0 +1,94 @@
+"""`mattelike matte | explain --model sd21` as typed, on small random weights; what is missing is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tests.models import tiny_sd
+
+from mattelike import photos
+from mattelike.cli import main
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small diffusion model, three photos, a mask."""
+    folder = tmp_path_factory.mktemp("verbs")
+    tiny_sd.save(folder / "sd")
+    (folder / "photos").mkdir()
+    for seed in range(3):
+        pixels = ((tiny_sd.picture(seed, (100, 120))[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+        photos.write_rgb(folder / "photos" / f"{seed}.png", pixels)
+    mask = np.zeros((100, 120, 3), np.uint8)
+    mask[30:70, 40:80] = 255
+    photos.write_rgb(folder / "mask.png", mask)
+    return folder
+
+
+def run(room: Path, *args: object, source: str = "sd", weights: str = "untrained") -> Result:
+    chosen = ["--model", "sd21", "--device", "cpu", "--set", f"source={room / source}"]
+    chosen += ["--set", f"weights={weights}", "--set", "side=128", "--set", "ensemble_size=1"]
+    return CliRunner().invoke(main, [*(str(arg) for arg in args), *chosen])
+
+
+def marked(room: Path) -> tuple[object, ...]:
+    return "--like", room / "photos" / "0.png", "--mask", room / "mask.png"
+
+
+def test_matte_writes_a_matte_for_every_photo(room: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("matte", room / "photos", *marked(room), "-o", out, "--workers", 1, "--keep-absent", "--json")
+    result = run(room, *asked)
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(rows) == 3 + 1
+    assert {path.name for path in out.glob("*.png")} == {
+        f"{seed}.{what}" for seed in range(3) for what in ("png", "matte.png")
+    }
+
+
+def test_explain_draws_figure_3_and_figure_10(room: Path, tmp_path: Path) -> None:
+    target = room / "photos" / "1.png"
+    assert run(room, "explain", target, *marked(room), "-o", tmp_path / "3.png").exit_code == 0
+    seen = run(room, "explain", target, "--observe", "--mask", room / "mask.png", "-o", tmp_path / "10.png")
+    assert seen.exit_code == 0
+    # Figure 3: reference, target, S, S' at both scales, alpha, cut-out; figure 10: the photo and both scales.
+    widths = [photos.read(tmp_path / f"{number}.png").width for number in (3, 10)]
+    panel = 12 + round(320 * 120 / 100)
+    assert abs(widths[1] - (12 + 3 * panel)) <= 3
+    assert widths[0] > 6 * panel
+
+
+@pytest.mark.parametrize(
+    ("source", "weights", "says"),
+    [
+        ("nowhere", "untrained", "no such folder"),
+        ("sd", "", "sd21 brings no head; give weights=FILE"),
+        ("sd", "none.safetensors", "none.safetensors: no such weights"),
+        ("photos", "untrained", "scheduler_config.json: missing"),
+    ],
+)
+def test_what_is_missing_is_one_line_that_says_what_to_do(
+    room: Path, tmp_path: Path, source: str, weights: str, says: str
+) -> None:
+    asked = ("matte", room / "photos" / "1.png", *marked(room), "-o", tmp_path / "one.png")
+    result = run(room, *asked, source=source, weights=weights)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_hub_is_one_line(room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATTELIKE_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    asked = ["matte", room / "photos" / "1.png", *marked(room), "-o", tmp_path / "one.png"]
+    given = [*(str(part) for part in asked), "--model", "sd21", "--set", "weights=untrained"]
+    result = CliRunner().invoke(main, given)
+    assert result.exit_code == 2
+    assert "stabilityai/stable-diffusion-2-1" in result.stderr
+    assert "MATTELIKE_OFFLINE" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
