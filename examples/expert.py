@@ -61,7 +61,7 @@ class Colour:
         self, features: Features, weights: Float32
     ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         """What a context stores of a reference."""
-        return contrastive.remember(features, weights)
+        return contrastive.remember(self.card, features, weights)
 
     def guide(self, features: Features, context: ml.Context) -> ml.Guidance:
         """Where the kind is in a target."""

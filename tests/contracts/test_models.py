@@ -89,8 +89,10 @@ def test_a_model_is_a_model_and_its_card_is_filled_in(model: Model) -> None:
     card = model.card
     assert MODELS[card.name].name == card.name
     assert len(card.sha256) == 64
-    assert (card.channels - card.whole_channels) % card.heads == 0
-    heads = card.heads + (card.whole_channels > 0)
+    assert card.heads + len(card.whole_channels) > 0
+    shared = card.channels - sum(card.whole_channels) - card.grouping_channels
+    assert shared % card.heads == 0 if card.heads else shared == 0
+    heads = card.heads + len(card.whole_channels)
     assert len(card.temperatures) == len(card.affinities) == heads
     assert min(*card.temperatures, *card.affinities, *card.std) > 0
     assert card.target_side >= model.multiple and model.multiple % card.stride == 0

@@ -29,6 +29,34 @@ def test_absent_means_an_empty_answer_and_present_a_full_one(made):
     assert 0.6 < sum(shares) / len(shares) < 0.95
 
 
+def test_questions_about_photos_are_not_crowded_out_by_scenes():
+    """Scenes hold many things: what is known of photos is asked first."""
+    scenes = [(thing, target, True) for thing in range(4) for target in (0, 1)]
+    photos = [(4, 3, True), (5, 2, True)]
+    settings = EpisodeSettings(questions=4, absent=0.0)
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        asked = episodes.drawn(scenes + photos, [], {2, 3}, settings, generator)
+        assert len(asked) == 4
+        assert set(photos) <= set(asked)
+
+
+def test_things_pasted_into_a_scene_bring_no_rim_of_what_lay_around_them(made, monkeypatch):
+    """A white thing cut out of a black photo, on white: nothing dark may be left along its edge."""
+    place = made.library.groups["disc"][0]
+    alpha = torch.zeros(40, 40)
+    alpha[12:28, 12:28] = 1
+    white_on_black = torch.cat([alpha.expand(3, 40, 40), alpha[None]])
+    monkeypatch.setattr(type(made.library.pack), "rgba", lambda self, place: white_on_black)
+    monkeypatch.setattr(synthesis, "backdrop", lambda library, side, generator: torch.ones(3, side, side))
+    monkeypatch.setattr(synthesis, "chance", lambda generator, share: False)
+    monkeypatch.setattr(synthesis.augment, "photographed", lambda rgb, generator: rgb)
+    picture = synthesis.scene(made.library, [place], 96, torch.Generator().manual_seed(2), alone=True)
+    rim = (picture.layers[0].alpha > 0.05) & (picture.layers[0].alpha < 0.95)
+    assert bool(rim.any())
+    assert float(picture.rgb.min()) > 0.97
+
+
 def test_alpha_is_in_range_and_sizes_agree(made):
     batch = made[3]
     questions, references = batch.references.shape
