@@ -142,6 +142,17 @@ def test_trap_75_ctrl_c_twice_stops_at_once(room: Path) -> None:
     assert halves(room / "out") == [] and not list((room / "out").rglob("*.part"))
 
 
+def test_trap_72_ctrl_c_while_the_model_is_loaded_ends_at_once(room: Path) -> None:
+    command, environment = program("matte", "photos", *LIKE, "-o", "out")
+    environment["TOY_LOADING"] = "120"
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    waited(room / "loading")
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130 and "Traceback" not in said and "interrupted" in said
+    assert not (room / "out/report.jsonl").exists()
+
+
 def test_watching_does_what_arrives(room: Path) -> None:
     for index in range(1, 4):
         (room / f"photos/{index}.png").unlink()
