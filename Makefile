@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test fuzz docs demo bench pack train model validate lock clean
+.PHONY: help setup check format lint types layers test fuzz docs demo bench mini pack train model validate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -57,6 +57,10 @@ demo:  ## a light install in .venv-demo and the main job on examples/; results i
 
 bench: setup  ## seconds, start-up and memory of the main job, as JSON lines
 	$(BIN)/python benchmarks/matting.py $(BENCH)
+
+mini: setup  ## the mini benchmark (MINI=--large for the larger) and methods that need no weights on it, in runs/mini
+	$(BIN)/python recipes/mini_benchmark.py runs/mini/benchmark $(MINI)
+	$(BIN)/mattelike evaluate runs/mini/benchmark -m embedded -m imagenet -m nearest -m grabcut -m closed-form -m knn -o runs/mini/report
 
 pack: $(PACK)/pack.json  ## what training reads, from the data sets in DATA
 

@@ -209,6 +209,46 @@ def test_trap_19_a_full_disk_stops_and_can_be_gone_on_from(
     assert contents(out) == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("onnxruntime: Failed to allocate memory")])
+@pytest.mark.parametrize("times", [1, 2])
+def test_trap_67_without_memory_it_is_tried_again_and_then_costs_one_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
+) -> None:
+    for index in range(3):
+        write(tmp_path / f"in/{index}.png", index, size=(64, 96 + index))
+    predictor = toy()
+    context, matte, tries = context_of(predictor), predictor.matte, [0]
+
+    def crowded(photo: photos.Header, *args: object, **more: object):  # type: ignore[no-untyped-def]
+        if photo.width == 97:
+            tries[0] += 1
+            if tries[0] <= times:
+                raise error
+        return matte(photo, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predictor, "matte", crowded)
+    plan = plan_folder([str(tmp_path / "in")], tmp_path / "out", Settings())
+    told: list = []
+    with Journal(plan.out) as journal:
+        run(journal, job_of(context, plan.out), plan, predictor, told)
+    middle = "present" if times == 1 else "failed"
+    assert [each.result for each in told] == ["present", middle, "present"]
+    assert ("not enough memory" in told[1].error) == (times == 2) and not told[1].fatal
+
+
+def test_trap_47_gray_photos_are_cut_out_in_gray_if_asked(tmp_path: Path) -> None:
+    level = picture(1)[..., 0]
+    (tmp_path / "in").mkdir()
+    photos.write_alpha(tmp_path / "in/gray.png", level.astype(np.float32) / 255)
+    write(tmp_path / "in/red.png", 1)
+    batch([str(tmp_path / "in")], tmp_path / "rgb")
+    batch([str(tmp_path / "in")], tmp_path / "gray", Settings(gray=True))
+    gray, rgb = (photos.read(tmp_path / f"{name}/gray.png") for name in ("gray", "rgb"))
+    assert gray.gray and not rgb.gray and gray.alpha is not None
+    assert np.array_equal(gray.pixels, rgb.pixels) and np.array_equal(gray.alpha, rgb.alpha)
+    assert not photos.read(tmp_path / "gray/red.png").gray
+
+
 def test_a_fault_in_us_costs_one_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(3):
         write(tmp_path / f"in/{index}.png", index, size=(64, 96 + index))

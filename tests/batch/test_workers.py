@@ -93,3 +93,20 @@ def test_stopping_hands_out_nothing_more(tmp_path: Path) -> None:
     finally:
         engine.close()
     assert 1 <= len(outcomes) <= 3
+
+
+def test_trap_69_workers_are_spawned_and_never_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of onnxruntime, CUDA and libvips, all of them running here by now, do not survive a fork."""
+
+    def refuse() -> int:
+        raise AssertionError("forked")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    engine = WorkersEngine(toy, 2)
+    try:
+        outcomes = list(engine.run(job_for(tmp_path, 2)))
+    finally:
+        engine.close()
+    assert [outcome.result for outcome in outcomes] == ["present", "present"]

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mattelike import photos
+from mattelike.errors import MissingExtraError, PhotoError
 from tests.batch.rooms import contents, picture, write
-from tests.cli.conftest import program, run_program
+from tests.cli.conftest import ROOT, program, run_program
 
 LIKE = ("--like", "like.png", "--mask", "mask.png")
 
@@ -67,6 +68,33 @@ def test_a_hostile_folder_is_done_as_far_as_it_can_be(room: Path) -> None:
     assert "index.html" in said and (room / "out/index.html").read_text(encoding="utf-8")
     again = run_program("matte", "hostile", *LIKE, "-o", "out")
     assert again.returncode == 1 and f"{len(good)} unchanged" in again.stderr.decode()
+
+
+def test_every_kind_of_file_is_done_or_named_in_one_line(room: Path) -> None:
+    """Turned, CMYK, palettes, 1 to 16 bits, floats, animations, pages, AVIF, HEIC; raw, drawings, bombs."""
+    good, bad = set(), set()
+    for path in (ROOT / "tests/corpus").iterdir():
+        if path.suffix == ".context":
+            continue
+        (room / "kinds").mkdir(exist_ok=True)
+        (room / "kinds" / path.name).write_bytes(path.read_bytes())
+        try:
+            photos.read(path)
+            good.add(path.name)
+        except (PhotoError, MissingExtraError):
+            bad.add(path.name)
+    assert len(good) >= 15 and {"bomb.png", "raw.nef", "drawing.svg"} <= bad
+    done = run_program("matte", "kinds", *LIKE, "-o", "out", "--no-sheet")
+    said = done.stderr.decode()
+    assert done.returncode == 1 and "Traceback" not in said and done.stdout == b""
+    failed = [line for line in said.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == len(bad), said
+    for name in bad:
+        assert sum(f"kinds/{name}:" in line for line in failed) == 1, (name, said)
+    assert len(list((room / "out").glob("*.matte.png"))) == len(good)
+    for name in good:  # where a stem is shared, the old suffix stays
+        outputs = [f"{name}.matte.png", f"{Path(name).stem}.matte.png"]
+        assert any((room / "out" / output).is_file() for output in outputs), name
 
 
 def halves(folder: Path) -> list[Path]:
@@ -140,6 +168,17 @@ def test_trap_75_ctrl_c_twice_stops_at_once(room: Path) -> None:
     code, said = interrupted(room, 2)
     assert code == 130 and "Traceback" not in said
     assert halves(room / "out") == [] and not list((room / "out").rglob("*.part"))
+
+
+def test_trap_72_ctrl_c_while_the_model_is_loaded_ends_at_once(room: Path) -> None:
+    command, environment = program("matte", "photos", *LIKE, "-o", "out")
+    environment["TOY_LOADING"] = "120"
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    waited(room / "loading")
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130 and "Traceback" not in said and "interrupted" in said
+    assert not (room / "out/report.jsonl").exists()
 
 
 def test_watching_does_what_arrives(room: Path) -> None:

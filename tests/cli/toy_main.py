@@ -1,12 +1,14 @@
 """The command line with the toy model, as a program: ``python -m tests.cli.toy_main``.
 
-``TOY_SECONDS`` makes every matte take that long, so that a run can be interrupted in its midst.
+``TOY_SECONDS`` makes every matte take that long, so that a run can be interrupted in its midst;
+``TOY_LOADING`` does the same for loading the model.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from mattelike import predictor
 from mattelike.cli import main
@@ -21,6 +23,9 @@ class Slow(Predictor):
 
 
 def load(model: str = "toy", **options: object) -> Predictor:
+    if os.environ.get("TOY_LOADING"):
+        Path("loading").touch()
+        time.sleep(float(os.environ["TOY_LOADING"]))
     return Slow(toy().model) if os.environ.get("TOY_SECONDS") else toy()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.models import tiny_sd
 
 from mattelike import photos
 from mattelike.cli import main
+from mattelike.models import sd21
 
 
 @pytest.fixture(scope="module")
@@ -91,4 +93,17 @@ def test_a_missing_hub_is_one_line(room: Path, tmp_path: Path, monkeypatch: pyte
     assert result.exit_code == 2
     assert "stabilityai/stable-diffusion-2-1" in result.stderr
     assert "MATTELIKE_OFFLINE" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["sd21", "sd21+dino"])
+def test_a_missing_extra_is_one_line_with_the_command(
+    room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    monkeypatch.setattr(sd21, "find_spec", lambda package: None if package == "diffusers" else True)
+    asked = ["matte", room / "photos" / "1.png", *marked(room), "-o", tmp_path / "one.png", "--model", name]
+    result = CliRunner().invoke(main, [str(part) for part in asked])
+    assert result.exit_code == 2
+    assert f"the model '{name}' needs diffusers: pip install 'mattelike[sd]'" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

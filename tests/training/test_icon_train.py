@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
 import mattelike as ml
 from mattelike.cli import main
 from mattelike.errors import ModelDamagedError, SettingsError, UsageError
 from mattelike.models import sd21_heads, sd21_source, sd21_trimap
 from mattelike.models.sd21_settings import settings_of
+from mattelike.network import head_files
 from mattelike.network.icon_768 import Icon768
 from mattelike.training import icon_recipe, recipes
 from tests.models import tiny_sd
 from tests.training import icon_data
+from tests.training.test_together import in_two_processes
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = {
@@ -141,6 +145,25 @@ def test_table_5_without_segmentation_data_leaves_hard_masks_out(room: Path, tmp
     made = icon_recipe.task(recipe(room, "icon-768.toml", sources=[str(tmp_path / "mixed.csv")]))
     terms = set().union(*(made.judged(made.batches[number])[1] for number in range(2)))
     assert {"known_smooth_l1", "unknown_l1"} <= terms
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_head_that_one_trains_in_two_parts(room: Path) -> None:
+    pytest.importorskip("accelerate", reason="needs the extra train")
+    changes = {"batch_size": 4, "max_steps": 3}
+    assert train(room, "parts-of-one", accumulate=2, **changes).exit_code == 0
+    settings = {**SMALL, "sd_path": room / "sd", "sources": room / "data", **changes}
+    pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    command = [sys.executable, "-m", "mattelike", "train", str(room / "here.toml"), "-o", str(room / "two")]
+    in_two_processes([*command, *pairs])
+    one, two = (load_file(room / run / icon_recipe.HEAD) for run in ("parts-of-one", "two"))
+    for name, _ in Icon768(made_of(room)).named_parameters():
+        assert torch.equal(one[name], two[name]), name
+
+
+def made_of(room: Path) -> Any:
+    _, shape, _ = head_files.read(room / "two" / icon_recipe.HEAD)
+    return head_files.icon_768_settings(shape)
 
 
 # --- table 7 ------------------------------------------------------------------------------------------

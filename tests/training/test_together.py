@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mattelike.training.together import ALONE, together
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tests.training.test_together import task
 from mattelike.training import loop
@@ -76,26 +78,28 @@ def task(steps: int, processes: int = 1, parts: int = 1) -> loop.Task:
     )
 
 
-def launched(folder: Path, stop_at: int) -> list[str]:
+def in_two_processes(command: Sequence[str]) -> list[str]:
     """Output of two processes, as `accelerate launch` or torchrun would start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder), str(stop_at)],
-            env={
-                **os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank),
-                "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-            },
+            command,
+            env={**os.environ, **shared, **path, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(2)
     ]  # fmt: skip
-    answers = [process.communicate(timeout=120) for process in started]
+    answers = [process.communicate(timeout=240) for process in started]
     assert [process.returncode for process in started] == [0, 0], answers
     return [out for out, _ in answers]
+
+
+def launched(folder: Path, stop_at: int) -> list[str]:
+    return in_two_processes([sys.executable, "-c", PROGRAM, str(folder), str(stop_at)])
 
 
 def test_trap_101_two_processes_stop_resume_and_equal_one_with_two_parts_a_step(tmp_path: Path) -> None:

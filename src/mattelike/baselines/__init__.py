@@ -155,6 +155,15 @@ BASELINES: Mapping[str, Baseline] = {
             options=("source", "revision"),
         ),
         Baseline(
+            "icon-trimap",
+            f"{_HERE}.icon_trimap:icon_trimap",
+            "trimap",
+            "sd",
+            "the paper's variant without references, a trimap of every photo (table 7)",
+            weights=True,
+            options=("source", "weights", "settings"),
+        ),
+        Baseline(
             "seggpt",
             f"{_HERE}.seggpt:seggpt",
             "references",

@@ -34,6 +34,7 @@ class Settings:
         ignore_alpha: Leave an alpha the photo already has out.
         unpremultiply: The photos' colours are multiplied by their alpha: divide once.
         keep_hidden: Keep the photo's colours where alpha is 0.
+        gray: Cut-outs of gray photos are gray and alpha instead of RGB and alpha.
         allow_truncated: Take what is there of a damaged file.
         strip: Leave EXIF, XMP and resolution out.
         max_pixels: Refuse larger photos from their header; None is the default limit.
@@ -49,6 +50,7 @@ class Settings:
     ignore_alpha: bool = False
     unpremultiply: bool = False
     keep_hidden: bool = False
+    gray: bool = False
     allow_truncated: bool = False
     strip: bool = False
     max_pixels: int | None = None

@@ -25,6 +25,7 @@ import numpy as np
 
 from mattelike import __version__, photos
 from mattelike.batch.jobs import Job, Outcome, Settings, Task, content_hash, is_colour, parse_margin
+from mattelike.batch.memory import sweep
 from mattelike.batch.thumbnails import write_thumbnails
 from mattelike.errors import BrokenPhotoError, MattelikeError, OutputError, PhotoError
 from mattelike.mattes import Background, Emit, Matte
@@ -32,6 +33,8 @@ from mattelike.predictor import Predictor
 from mattelike.values import Photo
 
 R = TypeVar("R")
+_TOO_LITTLE = "not enough memory for this photo, also when tried again; try --workers 1 or --no-refine"
+_OUT_OF_MEMORY = re.compile(r"out of memory|bad.?alloc|failed to allocate", re.IGNORECASE)
 _LITTLE = 1 << 20  # bytes; a disk with less is full
 _TELLING = re.compile("full|space|quota|read-only", re.IGNORECASE)
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -98,7 +101,7 @@ def looked(ready: Opened, job: Job, predictor: Predictor) -> Looked | Outcome:
     began = time.monotonic() - ready.seconds
 
     def look() -> Looked:
-        matte = predictor.matte(ready.photo, job.context, refine=job.settings.refine)
+        matte = _tried_twice(lambda: predictor.matte(ready.photo, job.context, refine=job.settings.refine))
         return Looked(ready, replace(matte, hidden=job.settings.keep_hidden), time.monotonic() - began)
 
     return _guarded(ready.task, job, began, look)
@@ -201,6 +204,18 @@ def _write_all(matte: Matte, task: Task, job: Job) -> tuple[str, ...]:
 def _write(matte: Matte, path: Path, emit: Emit, job: Job) -> None:
     note = f"mattelike {__version__}; model {job.context.model} {job.context.sha256[:12]}"
     settings = job.settings
+    if emit == "cutout" and settings.gray and matte.photo.gray:
+        photos.write_cutout(
+            path,
+            matte.foreground(),
+            matte.alpha,
+            photo=matte.photo,
+            gray=True,
+            strip=settings.strip,
+            note=note,
+            keep_hidden=matte.hidden,
+        )
+        return
     background = _background(settings) if emit == "composite" else None
     matte.save(path, emit, background=background, strip=settings.strip, note=note)
 
@@ -230,15 +245,33 @@ def _guarded(task: Task, job: Job, began: float, step: Callable[[], R]) -> R | O
     except MattelikeError as error:
         return _failed(task, began, str(error), is_fatal(error, job.out))
     except MemoryError:
-        return _failed(task, began, "not enough memory for this photo")
+        return _failed(task, began, _TOO_LITTLE)
     except OSError as error:
         return _failed(task, began, error.strerror or str(error), is_fatal(error, job.out))
     except Exception as error:  # noqa: BLE001 - one photo that finds a fault in us must not cost the others
+        if _is_out_of_memory(error):
+            return _failed(task, began, _TOO_LITTLE)
         if os.environ.get("MATTELIKE_DEBUG"):
             traceback.print_exc()
         return _failed(
             task, began, f"unexpected {type(error).__name__}: {error} (MATTELIKE_DEBUG=1 shows more)"
         )
+
+
+def _tried_twice(call: Callable[[], R]) -> R:
+    """What a call gives; when memory runs out, once more with what others have let go of (trap 67)."""
+    try:
+        return call()
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+    sweep()  # only now: the error had held what the call had taken
+    return call()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, in whatever way the model's runtime says so."""
+    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _failed(task: Task, began: float, error: str, fatal: bool = False) -> Outcome:

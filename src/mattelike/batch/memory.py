@@ -24,16 +24,22 @@ class Steady:
     """Counts photos, and has free memory given back now and then."""
 
     def __init__(self) -> None:
-        self._trim = _trim()
+        _trim()  # limits the arenas, before there are many
         self._photos = 0
 
     def photo(self) -> None:
         """One more photo is done."""
         self._photos += 1
         if self._photos % EVERY == 0:
-            gc.collect()
-            if self._trim is not None:
-                self._trim()
+            sweep()
+
+
+def sweep() -> None:
+    """Gives back what nobody holds any more."""
+    gc.collect()
+    trim = _trim()
+    if trim is not None:
+        trim()
 
 
 @cache

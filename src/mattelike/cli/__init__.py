@@ -19,6 +19,7 @@ from mattelike import __version__
 # verb: module and what it is for; the order is that of the help.
 VERBS = {
     "matte": ("mattelike.cli.matte", "Cut the marked kind of thing out of photos."),
+    "video": ("mattelike.cli.video", "Cut the marked kind of thing out of clips."),
     "mark": ("mattelike.cli.mark", "Save marked photos as a small context, to be used again."),
     "explain": ("mattelike.cli.explain", "Draw what was matched, and where."),
     "evaluate": ("mattelike.cli.evaluate", "Measure methods on a benchmark."),

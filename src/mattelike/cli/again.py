@@ -26,6 +26,7 @@ _OF_THE_RUN = frozenset(
         *(
             "keep_absent",
             "keep_hidden",
+            "gray",
             "ignore_alpha",
             "unpremultiply",
             "allow_truncated",

@@ -42,6 +42,7 @@ def settings_of(given: Given) -> Settings:
         ignore_alpha=given["ignore_alpha"],
         unpremultiply=given["unpremultiply"],
         keep_hidden=given["keep_hidden"],
+        gray=given["gray"],
         allow_truncated=given["allow_truncated"],
         strip=given["strip"],
         max_pixels=given["max_pixels"],

@@ -21,11 +21,11 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "What to write",
         (
             *("emit", "only_mask", "background", "crop", "largest", "instances", "suffix"),
-            *("refine", "keep_absent", "keep_hidden", "strip"),
+            *("refine", "keep_absent", "keep_hidden", "gray", "strip"),
         ),
     ),
     ("How to read photos", ("ignore_alpha", "unpremultiply", "allow_truncated", "max_pixels")),
-    ("How to work", ("workers", "model", "options", "device", "threads", "as_json", "quiet")),
+    ("How to work", ("workers", "engine", "model", "options", "device", "threads", "as_json", "quiet")),
 )
 
 
@@ -129,6 +129,7 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
 )
 @click.option("--keep-absent", is_flag=True, help="Write what was found even where the kind seems absent.")
 @click.option("--keep-hidden", is_flag=True, help="Keep the photo's colours where alpha is 0.")
+@click.option("--gray", is_flag=True, help="Cut gray photos out as gray and alpha, not RGB and alpha.")
 @click.option("--ignore-alpha", is_flag=True, help="Leave an alpha the photo already has out.")
 @click.option(
     "--unpremultiply", is_flag=True, help="The photos' colours are multiplied by their alpha: undo that."
@@ -157,6 +158,13 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
     metavar="N",
     envvar="MATTELIKE_WORKERS",
     help="Processes to work in; by default as many as cores and memory allow.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or on a cluster of Ray.",
 )
 @options.model
 @click.option("--no-sheet", is_flag=True, help="Make no contact sheet.")

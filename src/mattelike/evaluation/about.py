@@ -36,6 +36,7 @@ def described(evaluation: Evaluation, command: Sequence[str]) -> Mapping[str, An
         },
         "protocol": dict(evaluation.protocol.table()),
         "methods": {name: dict(method.about) for name, method in evaluation.methods.items()},
+        "given": {name: method.help for name, method in evaluation.methods.items()},
         "metrics": {name: f"{row.unit}; {row.parameters}".rstrip("; ") for name, row in METRICS.items()},
     }
 

@@ -15,6 +15,8 @@ def report(summary: Summary, about: Mapping[str, Any]) -> str:
     lines += [f"`{about['command']}`", ""]
     for part in summary.parts:
         lines += [f"## {part.title}", "", *table(part), ""]
+    given = ", ".join(f"{name} {found}" for name, found in about["given"].items())
+    lines += [f"Given to the methods: {given}.", ""]
     lines += [*_presence(summary), *_spreads(summary), *_failures(summary)]
     lines += ["## Made with", "", *_made_with(about)]
     return "\n".join(lines) + "\n"

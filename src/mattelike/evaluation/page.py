@@ -55,7 +55,7 @@ def page(summary: Summary, about: Mapping[str, Any], cases: Mapping[str, Sequenc
         f"<h1>{_text(title)}</h1>",
         f"<p class=pale>{bench['pictures']} pictures in {bench['groups']} groups; references marked by "
         f"{_text(about['protocol']['form'])}; <code>{_text(about['command'])}</code></p>",
-        *[_table(part) for part in summary.parts],
+        *[_table(part, about["given"]) for part in summary.parts],
         _failures(summary),
         _presence(summary.curves),
         _spreads(summary),
@@ -70,7 +70,7 @@ def page(summary: Summary, about: Mapping[str, Any], cases: Mapping[str, Sequenc
     )
 
 
-def _table(part: Part) -> str:
+def _table(part: Part, given: Mapping[str, str]) -> str:
     winners = best(part)
     head = "".join(f"<th>{_text(name)}<small>{_unit(name)}</small></th>" for name in part.metrics)
     lines = []
@@ -81,7 +81,8 @@ def _table(part: Part) -> str:
             f"<small>{interval(found)}</small></td>"
             for winner, found in zip(winners, figures, strict=True)
         )
-        lines.append(f"<tr><td>{_text(name)}</td><td>{count}</td>{cells}</tr>")
+        told = f"<small>given {_text(given[name])}</small>"
+        lines.append(f"<tr><td>{_text(name)}{told}</td><td>{count}</td>{cells}</tr>")
     return (
         f"<h2>{_text(part.title)}</h2><div class=wide><table><tr><th>method</th><th>pictures</th>{head}</tr>"
         + "".join(lines)
@@ -132,6 +133,7 @@ def _drawn(curves: Mapping[str, Curve], inks: Mapping[str, str]) -> str:
         f'<svg viewBox="0 0 {WIDE + EDGE + 20} {HIGH + 56}" width="{WIDE + EDGE + 20}" role="img" '
         'aria-label="risk over coverage" style="max-width:100%;font:12px system-ui;fill:#78716c">'
         + "".join(lines)
+        + '<text x="2" y="14">risk</text>'
         + across
         + "</svg>"
     )

@@ -13,6 +13,9 @@ from mattelike.photos.decoding import assembled, pages_note
 from mattelike.photos.opening import Opened
 from mattelike.values import Metadata, Photo
 
+# What pillow-heif raises for files that are not as they should be.
+_DAMAGED = (OSError, ValueError, RuntimeError, EOFError, SyntaxError, LookupError)
+
 
 def open_heic(opened: Opened) -> Any:
     """The container, read; pixels not yet decoded.
@@ -26,8 +29,10 @@ def open_heic(opened: Opened) -> Any:
     except ImportError as error:
         raise MissingExtraError("pillow_heif", "heic", f"{opened.name}: reading HEIC") from error
     try:
-        return pillow_heif.open_heif(BytesIO(opened.everything()), convert_hdr_to_8bit=False)
-    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
+        container = pillow_heif.open_heif(BytesIO(opened.everything()), convert_hdr_to_8bit=False)
+        _ = container.size  # a container may hold no picture, which is only found out by asking for it
+        return container
+    except _DAMAGED as error:
         raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
 
 
@@ -44,7 +49,7 @@ def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
     limits.check_size(width, height, limit, opened.name)
     try:
         array = np.asarray(container)
-    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
+    except _DAMAGED as error:
         raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
     info, points = container.info, sniffing.code_points(opened.read, "heic")
     profile = info.get("icc_profile") or None

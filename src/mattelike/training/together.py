@@ -2,8 +2,8 @@
 
 Every process takes its own batches, all average their gradients, so all hold the same weights at every step.
 The first one writes; its log is of its own batches. Gradients are averaged in one piece after the backward
-pass, not by a wrapper around the model: a task may call any part of its model, and a parameter that no process
-used stays without a gradient.
+pass, not by a wrapper around the model: a task may call any part of its model, and a parameter that none
+of them used stays without a gradient.
 """
 
 from __future__ import annotations
@@ -87,6 +87,6 @@ def together(device: str) -> Together:
     except ImportError as error:
         raise MissingExtraError("accelerate", "train", "training in several processes") from error
     accelerator = accelerate.Accelerator(cpu=device == "cpu")
-    return Together(
-        str(accelerator.device), accelerator.num_processes, accelerator.process_index, accelerator
-    )
+    # There is one "cpu"; as "cpu:0" tensors would be copied, and sums come out in another order.
+    place = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
+    return Together(place, accelerator.num_processes, accelerator.process_index, accelerator)

@@ -1,0 +1,290 @@
+"""A clip from end to end: decoded, looked at, finished and coded side by side, piece by piece.
+
+::
+
+    frames ── glance ─► steadied ── finish, colours, planes ─► writer ── pieces ─► result
+    (thread)     (this thread)            (thread)              (thread)
+
+Each step is at another frame at the same time. What waits between two steps is bounded, so memory depends on
+the size of a frame and not on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mattelike import photos
+from mattelike.errors import BrokenPhotoError
+from mattelike.mattes import Background, Matte
+from mattelike.predictor import Glance, Predictor
+from mattelike.values import Guidance, Metadata, Photo, Pixels
+from mattelike.video.clips import Clip
+from mattelike.video.jobs import ClipJob, Summary
+from mattelike.video.joining import join
+from mattelike.video.reading import Frame, frames
+from mattelike.video.segments import Done, Segments
+from mattelike.video.steady import Memory, steadied
+from mattelike.video.writing import PIECES, Piece, Sequence, Writer
+
+AHEAD = 2
+"""Frames that wait in front of each step."""
+
+PIECE_PIXELS = 150_000_000
+SHORTEST, LONGEST = 24, 240
+"""A piece is so many pixels, within these numbers of frames: what a killed run has to do again."""
+
+Tell = Callable[[int], None]
+
+
+def carry_out(job: ClipJob, predictor: Predictor, tell: Tell = lambda number: None) -> Summary:
+    """Makes the result of a clip; a run that was killed goes on where its last whole piece ends.
+
+    Args:
+        job: What to make.
+        predictor: The model.
+        tell: Hears the number of each frame as it is handed on to be written.
+
+    Returns:
+        What became of it. Memory does not depend on its length.
+
+    Raises:
+        OutputError: It cannot be written there.
+        BrokenPhotoError: No frame can be read, or one cannot and the job says to stop there.
+    """
+    target = job.target
+    suffix = PIECES[target.kind][0] if target.container is not None else ""
+    segments = Segments(target.path, job.key(), suffix)
+    try:
+        summary = Summary(resumed=sum(each.frames for each in segments.done))
+        count, summary.fault = _made(job, predictor, segments, tell)
+        if target.container is not None:
+            pieces = [segments.path(index) for index in range(count)]
+            join(pieces, target, job.clip, segments.folder / "result.part")
+        for each in segments.done:
+            summary.count(each)
+        segments.remove()
+    finally:
+        segments.release()
+    return summary
+
+
+def piece_length(clip: Clip) -> int:
+    """Frames of a piece."""
+    return min(LONGEST, max(SHORTEST, PIECE_PIXELS // (clip.width * clip.height)))
+
+
+def _made(job: ClipJob, predictor: Predictor, segments: Segments, tell: Tell) -> tuple[int, str]:
+    """All pieces that are not there yet; how many there are in the end, and why reading ended early."""
+    done = segments.done
+    index, begun = len(done), sum(each.frames for each in done)
+    memory = Memory.load(segments.state(index - 1)) if done and job.steady else None
+    background = _background(job)
+    with _Reading(job, done[-1].last if done else None, begun) as reading:
+        run = _Run(job, predictor, reading, tell, memory)
+        while not reading.over:
+            writer = _writer(job, segments.path(index), background)
+            try:
+                piece = run.piece(writer, piece_length(job.clip))
+                writer.close()
+            except BaseException:
+                writer.discard()
+                raise
+            run.memory.save(segments.state(index))
+            segments.finish(index, piece)
+            index += 1
+    if not index:
+        raise BrokenPhotoError(f"{job.clip.path}: {reading.fault or 'no frame of it can be read'}")
+    return index, reading.fault
+
+
+def _background(job: ClipJob) -> Background | None:
+    """A picture is laid out once, not for every frame."""
+    if not isinstance(job.background, Photo):
+        return job.background
+    clip = job.clip
+    return Photo(photos.covering(job.background, black(clip)), name=job.background.name)
+
+
+def _writer(job: ClipJob, path: Path, background: Background | None) -> Writer:
+    if job.target.container is not None:
+        return Piece(path, job.target, job.clip, background)
+    return Sequence(job.target, job.clip, background)
+
+
+class _Reading:
+    """Frames read ahead by a thread of their own."""
+
+    def __init__(self, job: ClipJob, after: int | None, number: int) -> None:
+        self._job = job
+        self._frames = frames(job.clip, after=after, number=number)
+        self._pool = ThreadPoolExecutor(1, "reading")
+        self._waiting: deque[Future[Frame | None]] = deque()
+        self.fault = ""
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._frames.close()
+
+    def next(self) -> Frame | None:
+        """The frame `peek` shows, taken."""
+        frame = self.peek()
+        if frame is not None:
+            self._waiting.popleft()
+        return frame
+
+    def peek(self) -> Frame | None:
+        """The next frame; None at the end, or where the clip ends before its time."""
+        while len(self._waiting) < AHEAD:
+            self._waiting.append(self._pool.submit(next, self._frames, None))
+        try:
+            frame = self._waiting[0].result()
+        except BrokenPhotoError as error:
+            self.fault = str(error)
+            return None
+        most = self._job.most
+        return None if frame is None or (most is not None and frame.number >= most) else frame
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no further frame."""
+        return self.peek() is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A frame that only needs to be written."""
+
+    status: str
+    prepared: Any
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What became of the frames of a piece so far."""
+
+    frames: int = 0
+    last: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    broken: list[int] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
+
+    def done(self) -> Done:
+        """As a value."""
+        return Done(self.frames, self.last, dict(self.statuses), tuple(self.broken), tuple(self.cuts))
+
+
+class _Run:
+    """Takes frames through the steps; remembers what the next frame needs."""
+
+    def __init__(
+        self, job: ClipJob, predictor: Predictor, reading: _Reading, tell: Tell, memory: Memory | None
+    ) -> None:
+        self.memory = memory or Memory()
+        self._job, self._predictor, self._reading, self._tell = job, predictor, reading, tell
+
+    def piece(self, writer: Writer, length: int) -> Done:
+        """Mattes of about `length` frames, written in order."""
+        counts = _Counts()
+        finishing: deque[tuple[Frame, Future[_Finished]]] = deque()
+        writing: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, "finishing") as finisher, ThreadPoolExecutor(1, "writing") as pen:
+
+            def hand_on(most: int) -> None:
+                while len(finishing) > most:
+                    frame, finished = finishing.popleft()
+                    counts.statuses[finished.result().status] += 1
+                    writing.append(pen.submit(writer.add, frame, finished.result().prepared))
+                    self._tell(frame.number)
+                while len(writing) > most:
+                    writing.popleft().result()
+
+            shown: Future[_Finished] | None = None
+            try:
+                for frame in self._taken(length):
+                    shown = self._shown(frame, shown, writer, finisher, counts)
+                    counts.frames, counts.last = counts.frames + 1, frame.pts
+                    finishing.append((frame, shown))
+                    hand_on(AHEAD)
+                hand_on(0)
+            finally:
+                for written in writing:
+                    written.cancel()
+                for _, finished in finishing:
+                    finished.cancel()
+        return counts.done()
+
+    def _taken(self, length: int) -> Iterator[Frame]:
+        """The frames of a piece: the next one must not begin with what this one has to be shown for."""
+        taken = 0
+        while (frame := self._reading.peek()) is not None and (taken < length or frame.photo is None):
+            taken += 1
+            self._reading.next()
+            yield frame
+
+    def _shown(
+        self,
+        frame: Frame,
+        last: Future[_Finished] | None,
+        writer: Writer,
+        finisher: ThreadPoolExecutor,
+        counts: _Counts,
+    ) -> Future[_Finished]:
+        if frame.photo is not None:
+            glance = self._looked(frame, frame.photo, counts)
+            return finisher.submit(self._finished, glance, writer)
+        if self._job.broken == "stop":
+            raise BrokenPhotoError(
+                f"{self._job.clip.path}: frame {frame.number} is broken; --broken last or clear goes on"
+            )
+        counts.broken.append(frame.number)
+        if last is not None and self._job.broken == "last":
+            return last
+        return finisher.submit(self._clear, writer)
+
+    def _looked(self, frame: Frame, photo: Photo, counts: _Counts) -> Glance:
+        glance = self._predictor.glance(photo, self._job.context)
+        if not self._job.steady:
+            return glance
+        steady = steadied(self.memory, glance)
+        if steady.cut:
+            counts.cuts.append(frame.number)
+        self.memory = steady.memory
+        return steady.glance
+
+    def _finished(self, glance: Glance, writer: Writer) -> _Finished:
+        matte = self._predictor.finish(glance, refine=self._job.refine)
+        if matte.status == "absent" and not self._job.keep_absent:
+            matte = replace(matte, alpha=np.zeros_like(matte.alpha))
+        return _Finished(matte.status, writer.prepare(matte))
+
+    def _clear(self, writer: Writer) -> _Finished:
+        return _Finished("broken", writer.prepare(blank(self._job.clip)))
+
+
+def black(clip: Clip) -> Photo:
+    """A black frame at the size, depth and colours of a clip."""
+    shape = clip.height, clip.width, 3
+    pixels: Pixels = np.zeros(shape, np.uint8) if clip.depth == 8 else np.zeros(shape, np.uint16)
+    return Photo(pixels, metadata=Metadata(cicp=clip.colours.cicp()))
+
+
+def blank(clip: Clip) -> Matte:
+    """Nothing at all, at the size of a clip."""
+    nothing = np.zeros((1, 1), np.float32)
+    return Matte(
+        photo=black(clip),
+        alpha=np.zeros((clip.height, clip.width), np.float32),
+        presence=0.0,
+        status="absent",
+        guidance=Guidance(nothing[None], ("nothing",), nothing, nothing, 0.0),
+    )
