@@ -19,7 +19,9 @@ from mattelike.figures import levels
 from mattelike.framing import Frame
 from mattelike.mattes import Matte, cut, status_of
 from mattelike.models import Coarse, Model, Role
+from mattelike.models.refiner import edge_network
 from mattelike.prompts import Prompt
+from mattelike.refinement import Refine, check_refine
 from mattelike.refinement import refine as refined
 from mattelike.values import Bool, Features, Float32, Guidance, ModelCard, Photo, Pixels, RoI
 
@@ -221,7 +223,7 @@ class Predictor:
 
     # --- matte ---------------------------------------------------------------------------------------
 
-    def matte(self, photo: PhotoLike, context: Context | Prompt, *, refine: bool = True) -> Matte:
+    def matte(self, photo: PhotoLike, context: Context | Prompt, *, refine: Refine = True) -> Matte:
         """Alpha of the marked kind in one photo.
 
         Args:
@@ -230,12 +232,15 @@ class Predictor:
             context: From `encode` or `Context.load`, of the same model. Or a mark on this very photo, which
                 then is its own reference (the paper's "Ours*"); some models look at it but once.
             refine: Bring the edges to the photo's own resolution; False only enlarges the model's answer.
+                ``"learned"`` asks for the edge network, ``"closed-form"`` and True for the solver.
 
         Raises:
             ContextError: The context belongs to another model.
             PromptError: A mark that means nothing on this photo.
             PhotoError: The photo cannot be read.
+            SettingsError: No way to refine is called that; at once.
         """
+        check_refine(refine)
         return self.finish(self.glance(photo, context), refine=refine)
 
     def glance(self, photo: PhotoLike, context: Context | Prompt) -> Glance:
@@ -271,19 +276,25 @@ class Predictor:
         guidance = self.model.guide(features, context)
         return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
 
-    def finish(self, glance: Glance, *, refine: bool = True) -> Matte:
+    def finish(self, glance: Glance, *, refine: Refine = True) -> Matte:
         """The second half of `matte`: from what the model saw to the photo's own size.
 
         Args:
             glance: From `glance`; whoever knows more than one photo may have changed its `coarse`.
             refine: As for `matte`.
+
+        Raises:
+            SettingsError: As for `matte`.
         """
+        check_refine(refine)
         photo, frame, guidance, coarse = glance.photo, glance.frame, glance.guidance, glance.coarse
         height, width = frame.content
         notes = photo.notes
-        if refine:
+        if refine not in (False, "none"):
             doubt = None if coarse.uncertainty is None else coarse.uncertainty[:height, :width]
-            answer = refined(photo.pixels, coarse.alpha[:height, :width], uncertainty=doubt)
+            network = edge_network() if refine == "learned" else None
+            seen = coarse.alpha[:height, :width]
+            answer = refined(photo.pixels, seen, uncertainty=doubt, network=network)
             alpha = answer.alpha
             notes += (answer.reason,) if answer.reason else ()
         else:
@@ -305,7 +316,7 @@ class Predictor:
         )
 
     def mattes(
-        self, photos: Iterable[PhotoLike], context: Context, *, workers: int = 1, refine: bool = True
+        self, photos: Iterable[PhotoLike], context: Context, *, workers: int = 1, refine: Refine = True
     ) -> Iterator[Matte]:
         """Mattes of many photos: lazy, in order, in bounded memory.
 
@@ -334,7 +345,7 @@ class Predictor:
         return self._streamed(photos, context, workers, refine)
 
     def _streamed(
-        self, photos: Iterable[PhotoLike], context: Context, workers: int, refine: bool
+        self, photos: Iterable[PhotoLike], context: Context, workers: int, refine: Refine
     ) -> Iterator[Matte]:
         waiting: deque[Future[Matte]] = deque()
         with ThreadPoolExecutor(workers) as pool:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 from mattelike.contexts import Context
 from mattelike.errors import UsageError
 from mattelike.mattes import EMITS, Emit
+from mattelike.refinement import Refine
 
 Result = Literal["present", "unsure", "absent", "failed"]
 RESULTS: tuple[Result, ...] = ("failed", "absent", "unsure", "present")
@@ -29,7 +30,7 @@ class Settings:
             the photo's size.
         largest: Only the largest thing.
         instances: One file for each separate thing.
-        refine: Bring edges to the photo's own resolution.
+        refine: Bring edges to the photo's own resolution; a name chooses the way, as for `Predictor.matte`.
         keep_absent: Write what the model found even where the kind seems absent; otherwise an empty matte.
         ignore_alpha: Leave an alpha the photo already has out.
         unpremultiply: The photos' colours are multiplied by their alpha: divide once.
@@ -45,7 +46,7 @@ class Settings:
     margin: str | None = None
     largest: bool = False
     instances: bool = False
-    refine: bool = True
+    refine: Refine = True
     keep_absent: bool = False
     ignore_alpha: bool = False
     unpremultiply: bool = False

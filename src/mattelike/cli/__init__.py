@@ -21,6 +21,7 @@ VERBS = {
     "matte": ("mattelike.cli.matte", "Cut the marked kind of thing out of photos."),
     "video": ("mattelike.cli.video", "Cut the marked kind of thing out of clips."),
     "mark": ("mattelike.cli.mark", "Save marked photos as a small context, to be used again."),
+    "refine": ("mattelike.cli.refine", "Make the edges of a mask or trimap follow the photo."),
     "explain": ("mattelike.cli.explain", "Draw what was matched, and where."),
     "evaluate": ("mattelike.cli.evaluate", "Measure methods on a benchmark."),
     "score": ("mattelike.cli.score", "Score a folder of mattes against their truths."),

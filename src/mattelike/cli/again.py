@@ -22,7 +22,8 @@ from mattelike.cli.sought import reference, sought
 # What belongs to a run as it was asked for: it is repeated and cannot be changed.
 _OF_THE_RUN = frozenset(
     (
-        *("emit", "only_mask", "background", "crop", "largest", "instances", "first", "suffix", "refine"),
+        *("emit", "only_mask", "background", "crop", "largest", "instances", "first", "suffix"),
+        *("refine", "refiner"),
         *(
             "keep_absent",
             "keep_hidden",

@@ -37,7 +37,7 @@ def settings_of(given: Given) -> Settings:
         margin=given["crop"],
         largest=given["largest"],
         instances=given["instances"],
-        refine=given["refine"],
+        refine=given["refine"] and (given["refiner"] or True),
         keep_absent=given["keep_absent"],
         ignore_alpha=given["ignore_alpha"],
         unpremultiply=given["unpremultiply"],

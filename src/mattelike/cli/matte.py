@@ -21,7 +21,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "What to write",
         (
             *("emit", "only_mask", "background", "crop", "largest", "instances", "suffix"),
-            *("refine", "keep_absent", "keep_hidden", "gray", "strip"),
+            *("refine", "refiner", "keep_absent", "keep_hidden", "gray", "strip"),
         ),
     ),
     ("How to read photos", ("ignore_alpha", "unpremultiply", "allow_truncated", "max_pixels")),
@@ -126,6 +126,11 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
     "-a",
     default=True,
     help="Bring edges to the photo's own resolution.  [default: refine]",
+)
+@click.option(
+    "--refiner",
+    type=click.Choice(["learned", "closed-form"]),
+    help="By the edge network, or by a solver that has learned nothing.  [default: closed-form]",
 )
 @click.option("--keep-absent", is_flag=True, help="Write what was found even where the kind seems absent.")
 @click.option("--keep-hidden", is_flag=True, help="Keep the photo's colours where alpha is 0.")

@@ -27,13 +27,23 @@ from mattelike.predictor import Predictor
 
 
 def engine_for(given: Given, looked_for: Sought, tasks: int) -> Engine:
-    """Threads of this process, or several processes that share its cores."""
+    """Threads of this process, several processes that share its cores, or actors of Ray."""
     workers = given["workers"] or workers_for(tasks, looked_for.predictor.device)
+    if given["engine"] == "ray":
+        return _ray_engine(given, looked_for, workers)
     if workers == 1:
         return LocalEngine(looked_for.predictor)
     threads = given["threads"] or max(1, quota() // workers)
     loader = partial(options.load, looked_for.context.model, given["options"], given["device"], threads)
     return WorkersEngine(loader, workers)
+
+
+def _ray_engine(given: Given, looked_for: Sought, workers: int) -> Engine:
+    from mattelike.batch.ray import RayEngine
+
+    threads = given["threads"] or max(1, quota() // workers)
+    loader = partial(options.load, looked_for.context.model, given["options"], given["device"], threads)
+    return RayEngine(loader, workers, threads=threads, gpus=float(looked_for.predictor.device == "cuda"))
 
 
 def carried_out(given: Given, job: Job, plan: Plan, engine: Engine, journal: Journal | None) -> Summary:

@@ -1,9 +1,9 @@
 """How a benchmark is asked and measured: geometry, region, marks, references, rounds.
 
-``icm-768``  the release's geometry (3.1): the centre square, scaled to 768 x 768, in pictures and truth
-             alike, and metrics there. The release draws the interpolation by chance; here it is always areas
-             where it shrinks and bilinear where it grows, so that numbers repeat.
-``native``   pictures at their own size, whatever a method does inside; metrics at that size.
+* ``icm-768``: the release's geometry (3.1), the centre square scaled to 768 x 768, in pictures and truth
+  alike, and metrics there. The release draws the interpolation by chance; here it is always areas where it
+  shrinks and bilinear where it grows, so that numbers repeat.
+* ``native``: pictures at their own size, whatever a method does inside; metrics at that size.
 """
 
 from __future__ import annotations

@@ -70,19 +70,17 @@ On three sets of scenes it changes the error by 1 % at most, either way."""
 
 
 Refine = bool | Literal["learned", "closed-form", "none"]
-"""Ways to refine, by name; True is the best there is, False is ``"none"``."""
+"""Ways to refine, by name; True is ``"closed-form"``, False is ``"none"``."""
 
 
-def check_refine(way: Refine, network: EdgeNetwork | None) -> None:
-    """Refuses a way to refine that does not exist, or that needs a network where there is none.
+def check_refine(way: Refine) -> None:
+    """Refuses a way to refine that does not exist.
 
     Raises:
         SettingsError: As said.
     """
     if not isinstance(way, bool) and way not in ("learned", "closed-form", "none"):
         raise SettingsError(f"no way to refine is called {way!r}; there are: learned, closed-form, none")
-    if way == "learned" and network is None:
-        raise SettingsError("there is no edge network here; refine with closed-form")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,7 +53,11 @@ class GuessShares:
 
 def widened(marked: Tensor, radius: int) -> Tensor:
     """`marked` ``(h, w)`` and all within `radius` rows and columns."""
-    return F.max_pool2d(marked[None, None], 2 * radius + 1, 1, radius)[0, 0] if radius else marked
+    if not radius:
+        return marked
+    size = 2 * radius + 1
+    rows = F.max_pool2d(marked[None, None], (size, 1), 1, (radius, 0))
+    return F.max_pool2d(rows, (1, size), 1, (0, radius))[0, 0]
 
 
 def softened(alpha: Tensor, stride: int, width: float = 1.0) -> Tensor:

@@ -1,0 +1,79 @@
+"""Photos through actors of Ray: the same outcomes, the same bytes, and a killed actor costs nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mattelike.batch.jobs import Engine, Job
+from mattelike.batch.local import LocalEngine
+from mattelike.batch.ray import RayEngine, library
+from mattelike.errors import MissingExtraError
+from mattelike.predictor import Predictor
+from tests.batch.rooms import contents, context_of, job_of, task_of, write
+from tests.toy_model import toy
+
+
+class Deadly(Predictor):
+    """Its process is killed at photos of two widths: once at the first, always at the second."""
+
+    def matte(self, photo, context, *, refine=True):  # type: ignore[no-untyped-def,override]
+        marker = Path(os.environ["MATTELIKE_TEST_MARKER"])
+        if photo.width == 97 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if photo.width == 98:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().matte(photo, context, refine=refine)
+
+
+def deadly() -> Predictor:
+    return Deadly(toy().model)
+
+
+def job_for(tmp_path: Path, widths: list[int]) -> Job:
+    paths = [write(tmp_path / f"in/{n}.png", n, size=(64, width)) for n, width in enumerate(widths)]
+    return replace(job_of(context_of(toy()), tmp_path / "out"), tasks=tuple(map(task_of, paths)))
+
+
+def test_without_ray_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mattelike\[ray\]'"):
+        RayEngine(toy, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_trap_77_every_photo_once_and_the_bytes_of_the_local_engine_though_an_actor_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("MATTELIKE_TEST_MARKER", str(tmp_path / "killed"))
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, str(Path(root) / "src")]))
+    job = job_for(tmp_path, [96 + (n == 20) + 2 * (n == 30) for n in range(40)])
+    alone = {o.stem: o for o in LocalEngine(toy()).run(replace(job, out=tmp_path / "alone"))}
+    engine = RayEngine(deadly, 2)
+    assert isinstance(engine, Engine)
+    try:
+        outcomes = list(engine.run(job))
+    finally:
+        engine.close()
+    assert (tmp_path / "killed").exists()
+    assert sorted(o.stem for o in outcomes) == sorted(alone)
+    failed = [o for o in outcomes if o.result == "failed"]
+    assert [o.stem for o in failed] == ["30"]
+    assert "every actor" in failed[0].error
+    assert {o.stem: o.key for o in outcomes if o.stem != "30"} == {
+        k: v.key for k, v in alone.items() if k != "30"
+    }
+    ours, theirs = contents(tmp_path / "out"), contents(tmp_path / "alone")
+    assert all(theirs[name] == data for name, data in ours.items())
+    assert len(ours) == len(theirs) - 4  # cut-out, matte and two thumbnails of the one that kills
+    assert not library().is_initialized()
