@@ -112,7 +112,7 @@ def probe(path: str | Path) -> Clip:
             frames=stream.frames,
             seconds=float((container.duration or 0) / av.time_base),
             depth=16 if max(part.bits for part in first.format.components) > 8 else 8,
-            colours=_colours(first),
+            colours=_colours(first, stream.codec_context),
             aspect=1 / aspect if turned else aspect,
             alpha=has_alpha(first),
             decoder=decoder,
@@ -169,10 +169,21 @@ def _first_frame(av: Any, container: Any, stream: Any, decoder: str, path: Path)
     raise BrokenPhotoError(f"{path}: no frame of it can be read")
 
 
-def _colours(frame: Any) -> Colours:
+def _colours(frame: Any, container: Any) -> Colours:
+    """What a frame says of its colours; what it leaves open, the container's header says.
+
+    VP9 itself carries only the matrix, and the decoder that reads its alpha does not know the header.
+    """
     matrix = int(frame.colorspace)
     if frame.format.is_rgb:
         matrix = RGB
     elif matrix in (RGB, BT470BG):  # RGB's own code means nothing for YUV; the two of PAL and NTSC are one
         matrix = SMPTE170M if matrix == BT470BG else UNSPECIFIED
-    return Colours(int(frame.color_primaries), int(frame.color_trc), matrix)
+    primaries, transfer = (
+        int(header) if int(said) == UNSPECIFIED else int(said)
+        for said, header in (
+            (frame.color_primaries, container.color_primaries),
+            (frame.color_trc, container.color_trc),
+        )
+    )
+    return Colours(primaries, transfer, matrix)
