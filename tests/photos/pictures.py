@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -63,8 +64,12 @@ def lying(upright: Image.Image, orientation: int) -> Image.Image:
     return upright.transpose(undo[orientation]) if orientation in undo else upright
 
 
+@cache
 def wide_profile() -> bytes:
-    """An RGB profile that is far from sRGB: its red and green primaries are exchanged."""
+    """An RGB profile that is far from sRGB: its red and green primaries are exchanged.
+
+    Made once: it holds the second it was made in.
+    """
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack(">I", profile[128:132])[0]
     for index in range(count):
