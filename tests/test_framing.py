@@ -95,7 +95,7 @@ def test_a_ramp_stays_a_ramp_there_and_back(height, width, multiple):
     back = undo(apply(np.broadcast_to(ramp, (height, width)), frame), frame)
     edge = int(np.ceil(width / frame.content[1]))  # the outermost pixels seen have nothing beyond them
     inside = slice(edge, width - edge)
-    # Shrinking back takes pixels as flat: at either end of a mean up to half a pixel counts as its middle, which
+    # Shrinking back takes pixels as flat: at either end of a mean a part of one counts as its middle, which
     # is wrong by up to an eighth of the ramp's step. Seen in pictures a few pixels wide only.
     shrunk = max(1.0, frame.content[1] / width)
     flat = 2 / 8 / frame.content[1] / shrunk if shrunk > 1 else 0.0
