@@ -191,7 +191,7 @@ def content_hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def base_key(context: Context, identity: str, settings: Settings) -> str:
+def base_key(context: Context, identity: str, settings: Settings, answering: str = "") -> str:
     """Hash of context, model and settings.
 
     Args:
@@ -199,8 +199,10 @@ def base_key(context: Context, identity: str, settings: Settings) -> str:
         identity: Hash of what the context was made from, or of its file: the same identity is the same
             context, also where the last bits of its numbers differ.
         settings: What is made of each photo.
+        answering: Effective settings of the model that answers (`ModelCard.settings`): a saved context keeps
+            those it was made with, and targets may be looked at with others.
     """
-    parts = (identity, context.model, context.sha256, context.settings, settings.digest())
+    parts = (identity, context.model, context.sha256, context.settings, answering, settings.digest())
     return content_hash("\n".join(parts).encode())
 
 

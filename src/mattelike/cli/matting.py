@@ -25,7 +25,7 @@ from mattelike.cli.again import again
 from mattelike.cli.asked import Given, refuse_jpeg, settings_of
 from mattelike.cli.progress import failure, printable, tell_notes
 from mattelike.cli.running import carried_out, engine_for, finished, tell_device, tell_end
-from mattelike.cli.sought import Reference, reference, sought, standard_input
+from mattelike.cli.sought import Reference, Sought, reference, sought, standard_input
 from mattelike.errors import OutputError, UsageError
 
 
@@ -93,11 +93,15 @@ def _to_file(given: Given, settings: Settings, target: Path, *, silent: bool = F
     plan, marked = _with_input(plan, given)
     looked_for = sought(given["contexts"], marked, given)
     tell_device(given, looked_for.predictor)
-    base = base_key(looked_for.context, looked_for.identity, settings)
+    base = _base(looked_for, settings)
     job = Job((), looked_for.context, settings, plan.out, base, sheet=False)
     summary = carried_out(given, job, plan, LocalEngine(looked_for.predictor), None)
     tell_end(given, summary, None if silent else target)
     return summary.exit_code
+
+
+def _base(looked_for: Sought, settings: Settings) -> str:
+    return base_key(looked_for.context, looked_for.identity, settings, looked_for.predictor.card.settings)
 
 
 # --- a folder ----------------------------------------------------------------------------------------
@@ -118,7 +122,7 @@ def _to_folder(given: Given, settings: Settings, out: Path) -> int:
         journal.sweep()
         plan, marked = _with_input(plan, given)
         looked_for = sought(given["contexts"], marked, given)
-        base = base_key(looked_for.context, looked_for.identity, settings)
+        base = _base(looked_for, settings)
         LastRun(looked_for.context, base, settings, f".{given['suffix']}").save(out)
         job = Job((), looked_for.context, settings, out, base, sheet=not given["no_sheet"])
         tell_device(given, looked_for.predictor)
