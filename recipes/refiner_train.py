@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mattelike.training import pack, refining
+from mattelike.training import pack, recipes, refining
 
 
 def tell(row: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    chosen = refining.recipe(given.recipe)
+    chosen = recipes.read(refining.RefiningRecipe, given.recipe)
     folder = given.output or Path("runs") / chosen.name
     refining.train(
         chosen, pack.load(given.pack), folder, device=given.device, stop_at=given.stop_at, told=tell

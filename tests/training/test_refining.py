@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mattelike.network.refiner import RefinerSettings  # noqa: E402
-from mattelike.training import pack, refining, refining_drawing, refining_losses  # noqa: E402
+from mattelike.training import pack, recipes, refining, refining_drawing, refining_losses  # noqa: E402
 from mattelike.training.groups import Item  # noqa: E402
 from mattelike.training.refining_coarse import GuessShares, guessed  # noqa: E402
 from mattelike.training.refining_samples import (  # noqa: E402
@@ -60,6 +60,12 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(toys, tmp_path) -> None:
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
     rows = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 1, 2, 3]
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(toys, tmp_path) -> None:
+    wild = replace(SMALL, losses=refining_losses.RefiningWeights(l1=float("nan")))
+    with pytest.raises(RuntimeError, match="not finite"):
+        refining.train(wild, toys, tmp_path)
 
 
 def test_a_batch_depends_on_its_number_alone(toys) -> None:
@@ -119,8 +125,9 @@ def test_an_unknown_setting_is_refused_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text("stepps = 3\n")
     with pytest.raises(ValueError, match="stepps"):
-        refining.recipe(path)
-    assert refining.recipe(Path(__file__).parents[2] / "recipes" / "refiner.toml").name == "refiner"
+        recipes.read(refining.RefiningRecipe, path)
+    own = Path(__file__).parents[2] / "recipes" / "refiner.toml"
+    assert recipes.read(refining.RefiningRecipe, own).name == "refiner"
 
 
 @pytest.mark.parametrize("seed", range(4))

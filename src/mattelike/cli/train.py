@@ -59,10 +59,10 @@ def command(recipe: Path, threads: int | None, **given: Any) -> None:
 
 def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """The network of the wheel, from a pack."""
-    from mattelike.training import loop, starts
+    from mattelike.training import loop, recipes, starts
     from mattelike.training import pack as packs
 
-    chosen = starts.recipe(path)
+    chosen = recipes.chosen(loop.Recipe, table, path)
     pack, start = given["pack"], given["start"]
     if given["changes"]:
         raise UsageError(f"{path}: --set is for models with settings; change the recipe itself")

@@ -236,6 +236,7 @@ class Task:
         average: Decay of the moving average of the weights; 0 keeps the last ones.
         save_every: Steps between checkpoints.
         workers: Processes that make batches.
+        patience: Steps whose gradient may be not finite, each left out, before the run stops.
         start_method: How they are started, such as ``spawn`` where they use a library with threads of its
             own, which a fork would break; None leaves it to the system.
     """
@@ -252,6 +253,7 @@ class Task:
     average: float = 0.0
     save_every: int = 200
     workers: int = 1
+    patience: int = 20
     start_method: str | None = None
 
 
@@ -350,7 +352,7 @@ def run(
             norm = nn.utils.clip_grad_norm_(task.model.parameters(), task.clip)
             if not bool(torch.isfinite(norm)):
                 skipped += 1
-                if skipped > 20:
+                if skipped > task.patience:
                     raise RuntimeError(f"step {step}: the gradient was not finite {skipped} times; stopped")
                 continue
             task.optimiser.step()

@@ -5,14 +5,39 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mattelike.errors import SettingsError
+from mattelike.training.loop import from_table
+
+R = TypeVar("R")
 
 # Names the recipe, beside this one, that is changed.
 EXTENDS = "extends"
 # Recipes that change each other go no deeper than this.
 DEEPEST = 5
+
+
+def read(kind: type[R], path: Path) -> R:
+    """A recipe from its file.
+
+    Raises:
+        SettingsError: As `table`; or a setting that does not exist.
+    """
+    return chosen(kind, table(path), path)
+
+
+def chosen(kind: type[R], own: Mapping[str, Any], path: Path) -> R:
+    """A recipe from its table, which came from a file.
+
+    Raises:
+        SettingsError: A setting that does not exist.
+    """
+    try:
+        found: R = from_table(kind, own)
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    return found
 
 
 def table(path: Path, depth: int = 0) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training of the edge network: one readable loop, exact to resume.
+"""Training of the edge network: what the one loop needs to know of it.
 
 Each step answers twice, as the runtime does: at half the size from a guess, and at the full size, where every
 second sample starts from the enlarged answer of the half.
@@ -6,10 +6,7 @@ second sample starts from the enlarged answer of the half.
 
 from __future__ import annotations
 
-import json
 import math
-import time
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,11 +14,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mattelike.errors import SettingsError
 from mattelike.network.refiner import Refiner, RefinerSettings
-from mattelike.training.loop import Average, from_table, resume, save
+from mattelike.training.loop import Task, run
 from mattelike.training.pack import Pack
 from mattelike.training.refining_coarse import HIGH, LOW, widened
 from mattelike.training.refining_losses import RefiningWeights, terms, weighted
@@ -61,21 +57,6 @@ class RefiningRecipe:
     network: RefinerSettings = field(default_factory=RefinerSettings)
     samples: SampleSettings = field(default_factory=SampleSettings)
     losses: RefiningWeights = field(default_factory=RefiningWeights)
-
-
-def recipe(path: Path) -> RefiningRecipe:
-    """A recipe from its TOML file.
-
-    Raises:
-        SettingsError: No such file, not TOML, or a setting that does not exist.
-    """
-    try:
-        found: RefiningRecipe = from_table(RefiningRecipe, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot read the recipe ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    return found
 
 
 def build(chosen: RefiningRecipe) -> Refiner:
@@ -135,6 +116,35 @@ def _taken_up(coarse: Tensor, half_guess: Tensor) -> Tensor:
     return torch.cat([torch.where(unknown > 0, answer, answer.round()), unknown], dim=1)
 
 
+def task(chosen: RefiningRecipe, pack: Pack, device: str = "cpu") -> Task:
+    """What the loop trains.
+
+    Raises:
+        ValueError: The pack lacks a source.
+    """
+    model = build(chosen).to(device)
+    precision = torch.bfloat16 if chosen.precision == "bf16" else None
+
+    def asked(batch: RefiningBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        found = judged(model, _on(batch, device), precision)
+        return weighted(found, chosen.losses), found
+
+    return Task(
+        model=model,
+        optimiser=optimiser(model, chosen),
+        batches=Samples(library(pack, clean=chosen.samples.clean), chosen.samples, chosen.steps),
+        judged=asked,
+        rate=lambda step: chosen.learning_rate * rate(chosen, step),
+        steps=chosen.steps,
+        recipe=asdict(chosen),
+        clip=chosen.clip,
+        average=chosen.average,
+        save_every=chosen.save_every,
+        workers=chosen.workers,
+        patience=0,
+    )
+
+
 def train(
     chosen: RefiningRecipe,
     pack: Pack,
@@ -158,54 +168,10 @@ def train(
         RuntimeError: The gradient was not finite.
         ValueError: The pack lacks a source.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    model = build(chosen).to(device)
-    steps, average = optimiser(model, chosen), Average(model, chosen.average)
-    first, last = resume(folder, model, steps, average), min(chosen.steps, stop_at or chosen.steps)
-    precision = torch.bfloat16 if chosen.precision == "bf16" else None
-    samples = Samples(library(pack, clean=chosen.samples.clean), chosen.samples, last)
-    feed = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(samples, range(first, last)), batch_size=None, num_workers=chosen.workers
-    )
-    model.train()
-    began = time.perf_counter()
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        for step, batch in enumerate(feed, first):
-            for group in steps.param_groups:
-                group["lr"] = chosen.learning_rate * rate(chosen, step)
-            found = judged(model, _on(batch, device), precision)
-            loss = weighted(found, chosen.losses)
-            steps.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_(model.parameters(), chosen.clip, error_if_nonfinite=True)
-            steps.step()
-            average.update(model, step)
-            row = {name: round(float(value.detach()), 5) for name, value in found.items()}
-            row |= {"step": step, "loss": round(float(loss.detach()), 5), "norm": round(float(norm), 4)}
-            row |= {"seconds": round(time.perf_counter() - began, 1)}
-            log.write(json.dumps(row) + "\n")
-            if told is not None:
-                told(row)
-            if (step + 1) % chosen.save_every == 0 or step + 1 == last:
-                log.flush()
-                _checkpoint(folder, chosen, model, steps, average, step + 1)
-    model.load_state_dict(average.state)
-    return model.eval()
+    trained = run(task(chosen, pack, device), folder, stop_at=stop_at, told=told)
+    assert isinstance(trained, Refiner)
+    return trained
 
 
 def _on(batch: RefiningBatch, device: str) -> RefiningBatch:
     return RefiningBatch(**{name: getattr(batch, name).to(device) for name in RefiningBatch.__slots__})
-
-
-def _checkpoint(
-    folder: Path,
-    chosen: RefiningRecipe,
-    model: nn.Module,
-    steps: torch.optim.Optimizer,
-    average: Average,
-    step: int,
-) -> None:
-    """All that an exact resume needs, and beside it the averaged weights alone."""
-    state = {"step": step, "model": model.state_dict(), "optimiser": steps.state_dict()}
-    save(folder / "last.pt", {**state, "average": average.state})
-    save(folder / "average.pt", {"step": step, "model": average.state, "recipe": asdict(chosen)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
@@ -15,28 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mattelike.errors import MissingExtraError, ModelDamagedError, SettingsError
+from mattelike.errors import MissingExtraError, ModelDamagedError
 from mattelike.network.efficientnet_lite import EfficientNetLite, from_published
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.training.loop import Recipe, build, from_table
 
 # Weights the embedded model never reads; left out of checkpoints.
 UNUSED = ("encoder.backbone.classifier.",)
-
-
-def recipe(path: Path) -> Recipe:
-    """A recipe from its TOML file.
-
-    Raises:
-        SettingsError: No such file, not TOML, or a setting that does not exist.
-    """
-    try:
-        found: Recipe = from_table(Recipe, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot read the recipe ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    return found
 
 
 def imagenet_backbone(variant: str) -> EfficientNetLite:
