@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mattelike import prompts
+from mattelike.metrics import auroc
 from mattelike.prompts import Prompt
 from mattelike.training import loop, pack
 from mattelike.training.groups import held_out, kind_of
@@ -242,11 +243,11 @@ def test_a_thing_one_pixel_wide_can_be_clicked() -> None:
 
 
 def test_auroc_is_the_chance_to_be_above_and_ties_are_halves() -> None:
-    assert scoring.auroc([0.9, 0.8], [0.1, 0.2]) == 1
-    assert scoring.auroc([0.1], [0.9]) == 0
-    assert scoring.auroc([0.5, 0.5], [0.5]) == 0.5
-    assert scoring.auroc([0.9, 0.1], [0.5]) == 0.5
-    assert np.isnan(scoring.auroc([], [0.5]))
+    assert auroc([0.9, 0.8], [0.1, 0.2]) == 1
+    assert auroc([0.1], [0.9]) == 0
+    assert auroc([0.5, 0.5], [0.5]) == 0.5
+    assert auroc([0.9, 0.1], [0.5]) == 0.5
+    assert np.isnan(auroc([], [0.5]))
 
 
 def test_overlap_and_difference() -> None:

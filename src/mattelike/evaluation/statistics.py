@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike.evaluation.rows import Row
+from mattelike.metrics import auroc
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -114,7 +115,11 @@ def risk_coverage(rows: Iterable[Row]) -> Curve | None:
     Questions are answered in the order of falling presence; those of equal presence are answered together,
     and their order cannot matter. An answer for an absent thing has an IoU of 1 if it is empty, else 0.
     """
-    known = [(row.presence, 1 - row.values["iou"], row.present) for row in rows if _scored(row)]
+    known = [
+        (row.presence, 1 - row.values["iou"], row.present)
+        for row in rows
+        if row.presence is not None and "iou" in row.values
+    ]
     if not known:
         return None
     presence = np.array([entry[0] for entry in known], np.float64)
@@ -127,15 +132,4 @@ def risk_coverage(rows: Iterable[Row]) -> Curve | None:
     area = float((risk * np.diff(coverage, prepend=0)).sum())
     there = [entry[0] for entry in known if entry[2]]
     gone = [entry[0] for entry in known if not entry[2]]
-    return Curve(tuple(coverage.tolist()), tuple(risk.tolist()), area, _auroc(there, gone))
-
-
-def _scored(row: Row) -> bool:
-    return row.presence is not None and "iou" in row.values
-
-
-def _auroc(there: Sequence[float | None], gone: Sequence[float | None]) -> float:
-    if not there or not gone:
-        return float("nan")
-    one, other = np.array(there, np.float64)[:, None], np.array(gone, np.float64)[None, :]
-    return float(((one > other) + 0.5 * (one == other)).mean())
+    return Curve(tuple(coverage.tolist()), tuple(risk.tolist()), area, auroc(there, gone))

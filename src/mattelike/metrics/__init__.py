@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mattelike.metrics.alpha import conn, grad, mad, mse, sad
+from mattelike.metrics.presence import auroc
 from mattelike.metrics.segmentation import boundary_iou, iou
 from mattelike.metrics.sums import Metric, Sums
 from mattelike.metrics.video import dtssd, messddt
@@ -38,6 +39,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "Sums",
+    "auroc",
     "boundary_iou",
     "conn",
     "dtssd",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mattelike.metrics import auroc
 from mattelike.prompts import Prompt
 from mattelike.training.validation.drawing import Drawn, Studio
 from mattelike.training.validation.marking import marked
@@ -108,16 +109,6 @@ def overlap(alpha: Float32, truth: Float32) -> float:
 def difference(alpha: Float32, truth: Float32) -> float:
     """Sum of absolute differences, in thousands."""
     return float(np.abs(alpha - truth).sum(dtype=np.float64)) / 1000
-
-
-def auroc(present: Sequence[float], absent: Sequence[float]) -> float:
-    """Chance that a target with the kind scores above one without; ties count half. NaN without both."""
-    if not present or not absent:
-        return float("nan")
-    ordered = np.sort(np.asarray(absent))
-    below = np.searchsorted(ordered, present, "left")
-    upto = np.searchsorted(ordered, present, "right")
-    return float(np.mean((below + upto) / 2) / len(ordered))
 
 
 def summed(scores: Sequence[Score]) -> Summary:
