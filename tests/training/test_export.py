@@ -11,6 +11,7 @@ import torch
 from mattelike.contexts import Context
 from mattelike.errors import ModelDamagedError
 from mattelike.models import embedded
+from mattelike.network import layers
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.training import export, loop
 from mattelike.values import ModelCard
@@ -83,7 +84,7 @@ def test_features_agree_to_a_hundred_thousandth(model, folder, size):
     shipped = embedded.OnnxModel(folder, device="cpu", threads=1)
     images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        tokens, skips = export.folded(model).encoder(images)
+        tokens, skips = layers.folded(model).encoder(images)
     seen = shipped.features(images.numpy(), "target")
     for ours, theirs in zip((seen.tokens, *seen.skips), (tokens, *skips), strict=True):
         scale = float(theirs.abs().max())

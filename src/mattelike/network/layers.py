@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class ChannelNorm(nn.Module):
@@ -75,3 +81,13 @@ class ConvNormAct(nn.Module):
 def upsampled(x: Tensor, like: Tensor) -> Tensor:
     """`x` brought to the grid of `like` bilinearly (``align_corners=False``)."""
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def folded(model: M) -> M:
+    """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, ConvNormAct):
+            module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
+            module.norm = nn.Identity()  # type: ignore[assignment]
+    return model

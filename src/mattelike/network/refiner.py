@@ -13,13 +13,11 @@ believe it, and what to add.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mattelike.network.layers import ConvNormAct, upsampled
 
@@ -177,13 +175,3 @@ def _spread(rgb: Tensor, weight: Tensor) -> Tensor:
             colour = upsampled(colour, like=total)
         colour = (total[:, :3] + LITTLE * colour) / (total[:, 3:] + LITTLE)
     return colour
-
-
-def folded(model: Refiner) -> Refiner:
-    """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
-    model = copy.deepcopy(model).eval()
-    for module in model.modules():
-        if isinstance(module, ConvNormAct):
-            module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
-            module.norm = nn.Identity()  # type: ignore[assignment]
-    return model

@@ -6,9 +6,8 @@ to float32 once when the graph is opened: half the download for differences belo
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mattelike.models.runtime import file_hash
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import MEAN, STD, EmbeddedModel
-from mattelike.network.layers import ConvNormAct, upsampled
+from mattelike.network.layers import folded, upsampled
 from mattelike.values import ModelCard
 
 OPSET = 18
@@ -81,16 +79,6 @@ class ImageNetGraph(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def folded(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
-    model = copy.deepcopy(model).eval()
-    for module in model.modules():
-        if isinstance(module, ConvNormAct):
-            module.convolution = fuse_conv_bn_eval(module.convolution, module.norm)
-            module.norm = nn.Identity()  # type: ignore[assignment]
-    return model
-
-
 def write_graph(
     graph: nn.Module,
     inputs: Mapping[str, Tensor],
@@ -113,15 +101,35 @@ def write_graph(
         name: {0: torch.export.Dim.STATIC, 2: 32 // strides[name] * height, 3: 32 // strides[name] * width}
         for name in inputs
     }
-    arguments = tuple(inputs.values())
     names = list(inputs)
     dynamic: tuple[Any, ...] = tuple(shapes[name] for name in names)
     if isinstance(graph, HeadGraph):
         dynamic = (shapes["images"], shapes["guidance"], tuple(shapes[n] for n in names[2:]))
+    save_program(graph, inputs.values(), names, outputs, dynamic, path)
+
+
+def save_program(
+    graph: nn.Module,
+    examples: Iterable[Tensor],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic: tuple[Any, ...],
+    path: Path,
+) -> None:
+    """Exports a graph, halves its weights, checks and writes it.
+
+    Args:
+        graph: In evaluation mode.
+        examples: Inputs, in the order of ``forward``.
+        inputs: Their names.
+        outputs: Names of the outputs.
+        dynamic: Which of the inputs' dimensions are free, as `torch.onnx.export` takes it.
+        path: Where to write.
+    """
     program = torch.onnx.export(
         graph,
-        arguments,
-        input_names=names,
+        tuple(examples),
+        input_names=list(inputs),
         output_names=list(outputs),
         dynamic_shapes=dynamic,
         dynamo=True,
@@ -166,7 +174,7 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
         folder: Where they go.
         card: What is known of it; shape, sharpness and hash are filled in here.
     """
-    model = folded(model.float().cpu())  # type: ignore[assignment]
+    model = folded(model.float().cpu())
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     images = torch.zeros(1, 3, 96, 128)
     with torch.no_grad():

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 from torch import Tensor, nn
 
 from mattelike.models.runtime import file_hash
-from mattelike.network.refiner import INPUTS, MULTIPLE, Refiner, folded
-from mattelike.training.export import OPSET, halve
+from mattelike.network.layers import folded
+from mattelike.network.refiner import INPUTS, MULTIPLE, Refiner
+from mattelike.training.export import save_program
 
 LARGEST = 256
 """Sides of the graph's input are at most this many times `MULTIPLE`."""
@@ -48,24 +48,10 @@ def export(model: Refiner, folder: Path, about: Mapping[str, Any]) -> dict[str, 
         2: MULTIPLE * torch.export.Dim("h", min=1, max=LARGEST),
         3: MULTIPLE * torch.export.Dim("w", min=1, max=LARGEST),
     }
-    program = torch.onnx.export(
-        graph,
-        (torch.zeros(1, INPUTS, 4 * MULTIPLE, 6 * MULTIPLE),),
-        input_names=["seen"],
-        output_names=["alpha", "doubt"],
-        dynamic_shapes=({0: torch.export.Dim.STATIC, **sides},),
-        dynamo=True,
-        opset_version=OPSET,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None
-    proto = program.model_proto
-    halve(proto)
-    onnx.checker.check_model(proto)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "refiner.onnx"
-    onnx.save(proto, path)
+    example = torch.zeros(1, INPUTS, 4 * MULTIPLE, 6 * MULTIPLE)
+    free = ({0: torch.export.Dim.STATIC, **sides},)
+    save_program(graph, [example], ["seen"], ["alpha", "doubt"], free, path)
     card = {"name": "refiner", **about, "sha256": file_hash(path)}
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
