@@ -169,16 +169,14 @@ def _layers(card: ModelCard, features: Features) -> list[_Layer]:
     if captured:
         return captured
     grid = (features.tokens.shape[-2], features.tokens.shape[-1])
-    layers: list[_Layer] = []
-    first = 0
     families, grouping = contrastive.split(card, features)
     if grouping is not None:
         return [_Layer(grouping, grouping, np.ones((1, 1, 1), np.float32), grid)]
-    for tokens in families:
-        own = np.asarray(card.affinities[first : first + tokens.shape[0]], np.float32)
-        layers.append(_Layer(tokens, tokens, own[:, None, None], grid))
-        first += tokens.shape[0]
-    return layers
+    sharpness = similarity.own_numbers(families, np.asarray(card.affinities, np.float32))
+    return [
+        _Layer(tokens, tokens, own[:, None, None], grid)
+        for tokens, own in zip(families, sharpness, strict=True)
+    ]
 
 
 def _summed(layer: _Layer, points: NDArray[np.intp], frame: Frame) -> Float32:

@@ -140,6 +140,34 @@ def split_families(tokens: Array, heads: int, whole: Sequence[int] = ()) -> tupl
     return tuple(families)
 
 
+def own_numbers(families: Sequence[Array], values: Array) -> list[Array]:
+    """Numbers of every head, over all families in a row, as one piece a family."""
+    pieces, first = [], 0
+    for tokens in families:
+        pieces.append(values[first : first + tokens.shape[-3]])
+        first += tokens.shape[-3]
+    return pieces
+
+
+def split_grouping(
+    tokens: Array, heads: int, whole: Sequence[int] = (), grouping: int = 0
+) -> tuple[tuple[Array, ...], Array | None]:
+    """`split_families` of tokens whose last channels say which cells make one thing; those beside them.
+
+    Args:
+        tokens: ``(..., c, h, w)``.
+        heads: As for `split_families`.
+        whole: As for `split_families`.
+        grouping: How many of the last channels are grouping channels; 0 for none.
+
+    Returns:
+        The families; and ``(..., 1, h * w, grouping)``, or None.
+    """
+    first = tokens.shape[-3] - grouping
+    families = split_families(tokens[..., :first, :, :], heads, whole)
+    return families, grouping_tokens(tokens[..., first:, :, :]) if grouping else None
+
+
 def grouping_tokens(grid: Array) -> Array:
     """Grouping channels ``(..., g, h, w)`` as one head ``(..., 1, h * w, g)``, at the length they come in."""
     xp = array_namespace(grid)
@@ -273,12 +301,8 @@ def pooled(families: Sequence[Array], affinities: Array, grouping: Array | None 
         The same shapes, length one along d.
     """
     if grouping is None:
-        found, first = [], 0
-        for tokens in families:
-            own = slice(first, first + tokens.shape[-3])
-            found.append(normalised(propagate(tokens, tokens, tokens, per_head(affinities[own], tokens))))
-            first = own.stop
-        return tuple(found)
+        pairs = zip(families, own_numbers(families, affinities), strict=True)
+        return tuple(normalised(propagate(f, f, f, per_head(own, f))) for f, own in pairs)
     xp = array_namespace(grouping)
     # All heads side by side, so that G is made once.
     flat = [xp.reshape(xp.moveaxis(f, -3, -2), (*f.shape[:-3], f.shape[-2], -1)) for f in families]
@@ -354,11 +378,9 @@ def compare_families(
         affinities: The same for intra-similarity.
         things: Shapes of `targets`: their tokens after `pooled`.
     """
-    found, first = [], 0
-    for target, reference, whole in zip(targets, references, things, strict=True):
-        own = slice(first, first + target.shape[-3])
-        found.append(compare(target, reference, weights, temperatures[own], affinities[own], whole))
-        first = own.stop
+    sharpness = own_numbers(targets, temperatures), own_numbers(targets, affinities)
+    parts = zip(targets, references, *sharpness, things, strict=True)
+    found = [compare(target, reference, weights, t, a, whole) for target, reference, t, a, whole in parts]
     xp = array_namespace(weights)
     return Evidence(*(xp.concat([getattr(e, name) for e in found], axis=-2) for name in EVIDENCE))
 
@@ -471,10 +493,7 @@ def grown(
         box: Which of the two.
         grouping: ``(..., 1, n, g)``, one more family, where a network has learned what makes one thing.
     """
-    sharpness, first = [], 0
-    for tokens in families:
-        sharpness.append(affinities[first : first + tokens.shape[-3]])
-        first += tokens.shape[-3]
+    sharpness = own_numbers(families, affinities)
     if grouping is not None:
         families, sharpness = [*families, grouping], [*sharpness, (1.0,)]
     total = 0

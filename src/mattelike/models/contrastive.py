@@ -45,11 +45,9 @@ def weigh(
 
 def split(card: ModelCard, features: Features) -> tuple[tuple[Float32, ...], Float32 | None]:
     """Tokens of one image as families of heads, and its grouping tokens where the model has them."""
-    tokens, grouping = features.tokens[0], None
-    if card.grouping_channels:
-        first = card.channels - card.grouping_channels
-        tokens, grouping = tokens[:first], similarity.grouping_tokens(tokens[first:])
-    return similarity.split_families(tokens, card.heads, card.whole_channels), grouping
+    return similarity.split_grouping(
+        features.tokens[0], card.heads, card.whole_channels, card.grouping_channels
+    )
 
 
 def remember(

@@ -81,11 +81,9 @@ class EmbeddedModel(nn.Module):
         std = torch.tensor(STD, device=images.device)[:, None, None]
         seen = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         tokens, skips = self.encoder(seen)
-        grouping = None
-        if count := self.encoder.grouping_channels:
-            tokens, grouping = tokens[:, :-count], similarity.grouping_tokens(tokens[:, -count:])
-        families = similarity.split_families(
-            tokens.float(), self.encoder.settings.heads, self.encoder.whole_channels
+        encoder = self.encoder
+        families, grouping = similarity.split_grouping(
+            tokens.float(), encoder.settings.heads, encoder.whole_channels, encoder.grouping_channels
         )
         # Means over many cells: in full precision.
         with torch.autocast(images.device.type, enabled=False):
