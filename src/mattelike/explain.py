@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mattelike import framing, photos, resampling, similarity
+from mattelike import photos, resampling, similarity
 from mattelike.contexts import Context
 from mattelike.errors import UsageError
 from mattelike.figures import Picture, heat, levels, over_squares, row, shown
 from mattelike.framing import Frame
 from mattelike.mattes import Matte
 from mattelike.models import contrastive
-from mattelike.predictor import PhotoLike, Predictor
+from mattelike.predictor import PhotoLike, Predictor, look
 from mattelike.values import Bool, Features, Float32, ModelCard, Photo
 
 
@@ -90,7 +90,7 @@ def explain(predictor: Predictor, photo: PhotoLike, context: Context) -> Explana
     """
     target = photos.read(photo)
     matte = predictor.matte(target, context)
-    frame, features = _look(predictor, target)
+    frame, _, features = look(predictor.model, target, "target")
     similar = matte.guidance.similarity
     maps = [_cut("S", similar, frame)]
     if not features.attention:
@@ -132,7 +132,7 @@ def observe(
     if not len(allowed) or points < 1:
         raise UsageError("nothing to observe: mark at least one pixel, and ask for at least one point")
     chosen = allowed[np.random.default_rng(seed).choice(len(allowed), points, replace=len(allowed) < points)]
-    frame, features = _look(predictor, target)
+    frame, _, features = look(predictor.model, target, "target")
     named = []
     for grid, layers in _by_grid(_layers(predictor.card, features)).items():
         name = f"observed {grid[0]}x{grid[1]}" if features.attention else "observed"
@@ -151,13 +151,6 @@ def _by_grid(layers: list[_Layer]) -> dict[tuple[int, int], list[_Layer]]:
 def _averaged(maps: list[Float32]) -> Float32:
     mean: Float32 = np.mean(maps, axis=0, dtype=np.float32)
     return mean
-
-
-def _look(predictor: Predictor, photo: Photo) -> tuple[Frame, Features]:
-    card = predictor.card
-    frame = framing.fit(photo.height, photo.width, side=card.target_side, multiple=predictor.model.multiple)
-    seen = framing.pad(photos.to_srgb(photo, frame.content), frame)
-    return frame, predictor.model.features(framing.normalise(seen, card.mean, card.std), "target")
 
 
 def _layers(card: ModelCard, features: Features) -> list[_Layer]:

@@ -143,8 +143,7 @@ class Predictor:
         roi = prompts.resolve(prompt, photo, photos.read)
         picture = thumbnail(photo, roi)
         photo, roi = closer(photo, roi)
-        frame = self._frame(photo, self.card.reference_side)
-        images, features = self._look(photo, frame, "reference")
+        frame, images, features = look(self.model, photo, "reference")
         weights = self._weights(roi, frame, features, images)
         alike = self._likeness(photo, features, weights, first)
         return self._learnt(photo, picture, roi.notes + alike, frame, features, weights)
@@ -258,8 +257,7 @@ class Predictor:
             return self._own(photos.read(photo), context)
         context.check(self.card)
         photo = photos.read(photo)
-        frame = self._frame(photo, self.card.target_side)
-        images, features = self._look(photo, frame, "target")
+        frame, images, features = look(self.model, photo, "target")
         guidance = self.model.guide(features, context)
         return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
 
@@ -269,8 +267,7 @@ class Predictor:
         # A thing too small for the whole photo's grid is looked at from close up, as any reference is.
         if not self.card.reuses or framing.close_up(roi) is not None:
             return self.glance(photo, self.encode(photo, prompt))
-        frame = self._frame(photo, self.card.target_side)
-        images, features = self._look(photo, frame, "target")
+        frame, images, features = look(self.model, photo, "target")
         weights = self._weights(roi, frame, features, images)
         context = self._learnt(photo, thumbnail(photo, roi), roi.notes, frame, features, weights)
         guidance = self.model.guide(features, context)
@@ -362,22 +359,26 @@ class Predictor:
 
     # --- shared --------------------------------------------------------------------------------------
 
-    def _frame(self, photo: Photo, side: int) -> Frame:
-        multiple = self.model.multiple
-        return framing.fit(photo.height, photo.width, side=side, multiple=multiple)
-
-    def _look(self, photo: Photo, frame: Frame, role: Role) -> tuple[Float32, Features]:
-        """What the model is fed, and what it sees."""
-        seen = framing.pad(photos.to_srgb(photo, frame.content), frame)
-        images = framing.normalise(seen, self.card.mean, self.card.std)
-        return images, self.model.features(images, role)
-
     @staticmethod
     def _inside(frame: Frame, grid: tuple[int, ...]) -> Bool:
         """Cells that show the photo itself, not only its reflected border."""
         rows, columns = (ceil(cells) for cells in frame.extent((grid[0], grid[1])))
         inside: Bool = (np.arange(grid[0]) < rows)[:, None] & (np.arange(grid[1]) < columns)[None]
         return inside
+
+
+def look(model: Model, photo: Photo, role: Role) -> tuple[Frame, Float32, Features]:
+    """Shows a photo to a model, as references or targets are shown.
+
+    Returns:
+        How it was shown; what the model was fed, float32 ``(1, 3, h, w)``; what it saw.
+    """
+    card = model.card
+    side = card.reference_side if role == "reference" else card.target_side
+    frame = framing.fit(photo.height, photo.width, side=side, multiple=model.multiple)
+    shown = framing.pad(photos.to_srgb(photo, frame.content), frame)
+    images = framing.normalise(shown, card.mean, card.std)
+    return frame, images, model.features(images, role)
 
 
 def _pairs(reference: PhotoLike | Sequence[Reference], prompt: Prompt | None) -> list[Reference]:

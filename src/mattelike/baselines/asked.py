@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,6 +65,24 @@ def one(references: list[Reference] | tuple[Reference, ...]) -> Reference:
     if len(references) != 1:
         raise PromptError(f"this method is given one marked photo at a time, not {len(references)}")
     return references[0]
+
+
+def own_region(references: Sequence[Reference]) -> RoI:
+    """What is marked on the one photo that carries its own mark.
+
+    Raises:
+        PromptError: Not one marked photo; or as `region`.
+    """
+    return region(*one(list(references)))
+
+
+def own_trimap(references: Sequence[Reference]) -> Float32:
+    """The levels of the one photo's own trimap.
+
+    Raises:
+        PromptError: Not one photo with a trimap of its size.
+    """
+    return levels_of(*one(list(references)))
 
 
 def box_of(mask: Bool) -> Box | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike.baselines import Answer, Help, Reference
-from mattelike.baselines.asked import CLICKS, clicks, one, pseudo_trimap, region
+from mattelike.baselines.asked import CLICKS, clicks, own_region, pseudo_trimap, region
 from mattelike.baselines.looking import look, opened
 from mattelike.baselines.sam import Asked, asked, segmenter
 from mattelike.baselines.vitmatte import matter
@@ -195,8 +195,7 @@ class MatteAnything:
         Raises:
             PromptError: Not one marked photo.
         """
-        photo, hint = one(list(references))
-        return asked(region(photo, hint))
+        return asked(own_region(references))
 
     def matte(self, photo: Photo, context: Asked) -> Answer:
         """Segmented, matted."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mattelike import models, photos
 from mattelike.baselines import Answer, Help, Reference
-from mattelike.baselines.asked import levels_of, one
+from mattelike.baselines.asked import own_trimap
 from mattelike.models import Model
 from mattelike.models.sd21_trimap import matte
 from mattelike.values import Float32, Photo
@@ -37,8 +37,7 @@ class IconTrimap:
         Raises:
             PromptError: Not one photo with a trimap of its size.
         """
-        photo, hint = one(list(references))
-        return levels_of(photo, hint)
+        return own_trimap(references)
 
     def matte(self, photo: Photo, context: Float32) -> Answer:
         """Alpha; what the trimap is sure of stays."""

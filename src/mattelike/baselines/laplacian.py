@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mattelike import photos
 from mattelike.baselines import Answer, Help, Reference
-from mattelike.baselines.asked import levels_of, one
+from mattelike.baselines.asked import own_trimap
 from mattelike.models.extras import imported
 from mattelike.values import Float32, Photo
 
@@ -58,8 +58,7 @@ class Solver:
         Raises:
             PromptError: Not one photo with a trimap of its size.
         """
-        photo, hint = one(list(references))
-        return levels_of(photo, hint)
+        return own_trimap(references)
 
     def matte(self, photo: Photo, context: Float32) -> Answer:
         """Alpha; what the trimap is sure of stays."""

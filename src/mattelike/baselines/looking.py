@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mattelike import framing, models, photos, resampling
+from mattelike import framing, models, predictor, resampling
 from mattelike.framing import Frame
 from mattelike.models import Model, Role
 from mattelike.similarity import normalised
@@ -50,11 +50,7 @@ class Seen:
 
 def look(model: Model, photo: Photo, role: Role) -> Seen:
     """Looks once at a photo."""
-    card = model.card
-    side = card.reference_side if role == "reference" else card.target_side
-    frame = framing.fit(photo.height, photo.width, side=side, multiple=model.multiple)
-    shown = framing.pad(photos.to_srgb(photo, frame.content), frame)
-    features = model.features(framing.normalise(shown, card.mean, card.std), role)
+    frame, _, features = predictor.look(model, photo, role)
     channels, height, width = features.tokens.shape[1:]
     tokens = features.tokens[0].reshape(channels, height * width).T
     return Seen(np.ascontiguousarray(normalised(tokens), np.float32), (height, width), frame)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mattelike import photos, resampling
 from mattelike.baselines import Answer, Help, Reference
-from mattelike.baselines.asked import Box, box_of, clicks, one, region
+from mattelike.baselines.asked import Box, box_of, clicks, own_region
 from mattelike.baselines.networks import Network, opened
 from mattelike.errors import ModelNotFoundError
 from mattelike.models.dino_files import IMAGENET_MEAN, IMAGENET_STD
@@ -186,8 +186,7 @@ class Sam:
         Raises:
             PromptError: Not one marked photo.
         """
-        photo, hint = one(list(references))
-        return asked(region(photo, hint))
+        return asked(own_region(references))
 
     def matte(self, photo: Photo, context: Asked) -> Answer:
         """The mask, as alpha."""
