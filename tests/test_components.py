@@ -20,6 +20,13 @@ def test_parts_are_those_of_scipy(mask):
     assert len(pairs) == count + (not mask.all())
 
 
+@given(arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14))))
+def test_bounds_are_those_of_scipy(mask):
+    found = ndimage.find_objects(mask.astype(int))
+    expected = tuple((s[0].start, s[1].start, s[0].stop, s[1].stop) for s in found)
+    assert components.bounds(mask) == (expected[0] if expected else None)
+
+
 def test_a_spiral_is_one_part():
     mask = np.zeros((9, 9), bool)
     mask[0, :] = mask[:, 8] = mask[8, :] = mask[2:, 0] = mask[2, :7] = mask[2:7, 6] = mask[6, 2:7] = True

@@ -5,12 +5,29 @@ Parts are runs of each row, joined where they touch the row above; surroundings 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mattelike.values import Bool
 
 Labels = NDArray[np.int32]
+
+
+def bounds(mask: NDArray[Any]) -> tuple[int, int, int, int] | None:
+    """The rectangle around all that is not zero.
+
+    Args:
+        mask: ``(h, w)``, of any type.
+
+    Returns:
+        Top, left, bottom, right, half open; None where all is zero.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def label(mask: Bool) -> tuple[Labels, int]:

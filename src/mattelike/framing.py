@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike import resampling
+from mattelike.components import bounds
 from mattelike.errors import SettingsError, UsageError
 from mattelike.resampling import Extent, Size
 from mattelike.values import Bool, Float32, RoI
@@ -265,10 +266,10 @@ def crop_box(positive: Bool, margin: int | float = 1, *, least: int = 64) -> Win
     Raises:
         UsageError: Nothing is marked.
     """
-    rows, columns = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
-    if rows.size == 0:
+    marked = bounds(positive)
+    if marked is None:
         raise UsageError("cannot crop to a mark: nothing is marked")
-    spans = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
+    spans = (marked[0], marked[2]), (marked[1], marked[3])
     longer = max(stop - start for start, stop in spans)
     side = max(least, math.ceil(longer * (1 + 2 * margin)))
     (top, bottom), (left, right) = (

@@ -172,11 +172,10 @@ class Matte:
         """
         if not (margin >= 0 and math.isfinite(margin)):
             raise SettingsError(f"a margin is a share of 0 or more of the thing's longer side, not {margin}")
-        seen = self.alpha >= VISIBLE
-        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-        if rows.size == 0:
+        seen = components.bounds(self.alpha >= VISIBLE)
+        if seen is None:
             return None
-        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        top, left, bottom, right = seen
         extra = round(margin * max(bottom - top, right - left))
         height, width = self.alpha.shape
         return Window(

@@ -16,7 +16,7 @@ from mattelike.refinement.trimaps import widened
 from mattelike.values import Bool, Float32, Photo, RoI
 
 Box = tuple[int, int, int, int]
-"""Top, left, bottom, right; half open."""
+"""Top, left, bottom, right; half open, as `mattelike.components.bounds` gives them."""
 
 # Positions handed to systems that take clicks, where a whole mask or scribble was given.
 CLICKS = 5
@@ -83,14 +83,6 @@ def own_trimap(references: Sequence[Reference]) -> Float32:
         PromptError: Not one photo with a trimap of its size.
     """
     return levels_of(*one(list(references)))
-
-
-def box_of(mask: Bool) -> Box | None:
-    """The rectangle around a mask; None around nothing."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return None
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def largest(mask: Bool) -> Bool:

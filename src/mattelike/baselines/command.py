@@ -29,7 +29,8 @@ import numpy as np
 
 from mattelike import photos
 from mattelike.baselines import Answer, Help, Reference, Trimap
-from mattelike.baselines.asked import box_of, clicks, pixels, region
+from mattelike.baselines.asked import clicks, pixels, region
+from mattelike.components import bounds
 from mattelike.errors import ModelError, SettingsError
 from mattelike.training.sample_pixels import one_channel
 from mattelike.values import Bool, Float32, Photo
@@ -140,7 +141,7 @@ def written(folder: Path, photo: Photo, references: Sequence[Reference]) -> dict
         photos.write_rgb(places["reference"], pixels(marked))
         places["reference_mask"] = _raster(folder / "reference_mask.png", mask)
     places["points"] = ";".join(f"{column},{row}" for row, column in clicks(mask).tolist())
-    box = box_of(mask)
+    box = bounds(mask)
     if box is not None:
         top, left, bottom, right = box
         places["box"] = f"{left},{top},{right},{bottom}"

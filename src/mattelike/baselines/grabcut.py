@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mattelike.baselines import Answer, Help, Method, Reference
-from mattelike.baselines.asked import box_of, largest, pixels
+from mattelike.baselines.asked import largest, pixels
 from mattelike.baselines.nearest import nearest
+from mattelike.components import bounds
 from mattelike.models.extras import imported
 from mattelike.values import Bool, Photo
 
@@ -48,7 +49,7 @@ class GrabCut:
         """A hard matte; nothing where no box was found, the box's own guess where it fills the photo."""
         proposed = self.propagator.matte(photo, context)
         guess = largest(proposed.alpha > 0.5)
-        box = box_of(guess)
+        box = bounds(guess)
         if box is None:
             return Answer(np.zeros_like(proposed.alpha), proposed.presence)
         top, left, bottom, right = box

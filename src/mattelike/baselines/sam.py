@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mattelike import photos, resampling
 from mattelike.baselines import Answer, Help, Reference
-from mattelike.baselines.asked import Box, box_of, clicks, own_region
+from mattelike.baselines.asked import Box, clicks, own_region
 from mattelike.baselines.networks import Network, opened
+from mattelike.components import bounds
 from mattelike.errors import ModelNotFoundError
 from mattelike.models.dino_files import IMAGENET_MEAN, IMAGENET_STD
 from mattelike.values import Bool, Float32, Photo, RoI
@@ -74,7 +75,7 @@ def asked(roi: RoI) -> Asked:
     none = np.zeros((0, 2), np.intp)
     if roi.kind in ("mask", "box"):
         mask = roi.positive if roi.kind == "mask" else None
-        return Asked(none, np.zeros(0, np.intp), box_of(roi.positive), mask)
+        return Asked(none, np.zeros(0, np.intp), bounds(roi.positive), mask)
     on, off = clicks(roi.positive), clicks(roi.negative) if roi.negative.any() else none
     return Asked(np.concatenate([on, off]), np.array([1] * len(on) + [0] * len(off), np.intp))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mattelike import resampling
+from mattelike.components import bounds
 from mattelike.errors import PhotoError
 from mattelike.refinement.grids import (
     Region,
@@ -212,18 +213,18 @@ def _level(network: EdgeNetwork, picture: Pixels, start: _Enlarged, tile: int) -
     for region in tiles(height, width, tile):
         guess, unknown = start(region)
         alpha[at(region)] = guess
-        if unknown.any():
-            inner = _tight(region, unknown)
+        around = bounds(unknown)
+        if around is not None:
+            inner = _tight(region, around)
             answer = _asked(network, picture, start, with_margin(inner, MARGIN, height, width), inner)
             np.copyto(alpha[at(inner)], answer, where=unknown[at(inner, region)])
     return alpha
 
 
-def _tight(region: Region, unknown: Bool) -> Region:
-    """The part of a region that holds all its unknown, on the grid of `STEP` pixels."""
-    rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
-    top, left = (int(first) // STEP * STEP for first in (rows[0], columns[0]))
-    bottom, right = (-(-(int(last) + 1) // STEP) * STEP for last in (rows[-1], columns[-1]))
+def _tight(region: Region, around: tuple[int, int, int, int]) -> Region:
+    """The part of a region that holds a rectangle in it, on the grid of `STEP` pixels."""
+    top, left = (first // STEP * STEP for first in around[:2])
+    bottom, right = (-(-last // STEP) * STEP for last in around[2:])
     return (
         region[0] + top,
         min(region[0] + bottom, region[1]),

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike import photos, resampling
+from mattelike.components import bounds
 from mattelike.figures import levels
+from mattelike.framing import Window
 from mattelike.training import pack
 from mattelike.training.groups import Item, Truth, kind_of, split_by_photo
 from mattelike.training.sample_pixels import one_channel
@@ -104,8 +106,9 @@ def pixels(entry: Entry) -> NDArray[np.uint8]:
     if _cut_out(entry.image):
         alpha = one_channel(photo)
         rgb = photos.to_srgb(photo)
-        rows, columns = (np.flatnonzero(alpha.any(axis=axis)) for axis in (1, 0))
-        inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        around = bounds(alpha)
+        assert around is not None, f"{entry.item.name}: a cut-out of nothing"
+        inside = Window(*around).slices
         return _levels(rgb[inside], alpha[inside])
     size = shrunk(photo.height, photo.width, side_of(entry.item))
     rgb = photos.to_srgb(photo, size)

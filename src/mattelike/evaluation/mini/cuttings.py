@@ -14,9 +14,11 @@ from types import MappingProxyType
 import numpy as np
 
 from mattelike import photos
+from mattelike.components import bounds
 from mattelike.errors import UsageError
 from mattelike.evaluation.mini.canvas import Pose
 from mattelike.foreground import foreground
+from mattelike.framing import Window
 from mattelike.resampling import area
 from mattelike.training.sample_pixels import one_channel
 from mattelike.values import Float32
@@ -59,8 +61,9 @@ def read_thing(examples: Path, name: str) -> Float32:
     alpha = one_channel(photos.read(_there(examples / "marks" / f"{name}.png")))
     colours = foreground(photo.pixels, alpha).astype(np.float32) / np.float32(255)
     cut = np.dstack([colours * alpha[..., None], alpha])
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    inside: Float32 = cut[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    around = bounds(alpha)
+    assert around is not None, f"the mask of {name} shows nothing"
+    inside: Float32 = cut[Window(*around).slices]
     return inside.astype(np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mattelike.components import bounds
 from mattelike.prompts import Box, Mask, Points, Prompt, Scribbles
 from mattelike.training.validation.questions import Form
 from mattelike.values import Bool, Float32
@@ -52,8 +53,9 @@ def clicks(mask: Bool, count: int, draw: np.random.Generator) -> Points:
 
 def box(mask: Bool, draw: np.random.Generator) -> Box:
     """The bounding box, drawn a little too wide."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    around = bounds(mask)
+    assert around is not None, "a mask of nothing has no box"
+    top, left, bottom, right = around
     slack = draw.uniform(0, SLACK, 4) * np.array([right - left, bottom - top, right - left, bottom - top])
     x0, y0, x1, y1 = np.array([left, top, right, bottom]) + slack * np.array([-1, -1, 1, 1])
     height, width = mask.shape
