@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
-from mattelike.models import extras, hub
+from mattelike.models import extras, hub, pulled
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -145,5 +145,4 @@ def _part_hash(path: Path, size: int, changed: int) -> str:
     # The hub's cache names every large file by its SHA-256, and checked it at download.
     if path.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", path.name):
         return path.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return pulled.hash_of(path)

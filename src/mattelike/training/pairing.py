@@ -7,12 +7,12 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from mattelike.errors import UsageError
+from mattelike.models.pulled import hash_of
 from mattelike.training.sources import Sample
 
 Policy = Literal["fixed", "random"]
@@ -63,19 +63,14 @@ def without_overlap(train: Sequence[Sample], test: Iterable[Sample], allow: bool
     if allow:
         return list(train)
     tested = list(test)
-    names, contents = {s.name for s in tested}, {_content(s.image) for s in tested}
+    names, contents = {s.name for s in tested}, {hash_of(s.image) for s in tested}
     # Files of other sizes are other files: a large training set is not read through for a small test.
     sizes = {s.image.stat().st_size for s in tested}
     for sample in train:
         same_size = sample.image.stat().st_size in sizes
-        if sample.name in names or (same_size and _content(sample.image) in contents):
+        if sample.name in names or (same_size and hash_of(sample.image) in contents):
             raise UsageError(f"{sample.image} is in the test set too; leave it out, or set allow_overlap")
     return list(train)
-
-
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _share(*name: object) -> float:
