@@ -79,6 +79,24 @@ def warped(
     return sampled
 
 
+def laid(rgb: Tensor, side: int, scale: float, generator: torch.Generator) -> Tensor:
+    """A photo as a background: shifted by chance as far as it covers the square, perhaps mirrored.
+
+    Args:
+        rgb: ``(3, h, w)``.
+        side: Of the square.
+        scale: Pixels of the square per pixel of the photo.
+        generator: Source of chance.
+
+    Returns:
+        ``(3, side, side)``; reflected where the photo does not reach.
+    """
+    slack = [max(0.0, size * scale - side) / 2 for size in rgb.shape[-2:]]
+    row, column = (side / 2 + uniform(generator, -1, 1) * gap for gap in slack)
+    flip = chance(generator, 0.5)
+    return warped(rgb, side, scale=scale, angle=0.0, centre=(row, column), flip=flip, padding="reflection")
+
+
 # --- light and colour --------------------------------------------------------------------------------
 
 

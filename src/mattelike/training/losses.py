@@ -6,6 +6,7 @@ kind, how sure it is, whether the kind is there at all, and that the tokens of o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -173,8 +174,8 @@ def terms(
     }
 
 
-def weighted(found: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    """The sum of all terms, each times its weight."""
+def weighted(found: Mapping[str, Tensor], weights: object) -> Tensor:
+    """The sum of all terms, each times the attribute of `weights` that has its name."""
     total: Tensor = sum(
         value * getattr(weights, name) for name, value in found.items() if getattr(weights, name)
     )

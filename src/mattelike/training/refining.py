@@ -18,9 +18,10 @@ from torch import Tensor
 
 from mattelike.network.refiner import Refiner, RefinerSettings
 from mattelike.training.loop import Task, run
+from mattelike.training.losses import weighted
 from mattelike.training.pack import Pack
 from mattelike.training.refining_coarse import HIGH, LOW, widened
-from mattelike.training.refining_losses import RefiningWeights, terms, weighted
+from mattelike.training.refining_losses import RefiningWeights, terms
 from mattelike.training.refining_samples import RefiningBatch, Samples, SampleSettings, library
 
 

@@ -50,8 +50,3 @@ def terms(alpha: Tensor, where: Tensor, guess: Tensor, truth: Tensor, contrast: 
         "composition": trusted_mean(error.abs() * contrast, unknown),
         "where": F.binary_cross_entropy_with_logits(where.float(), wrong),
     }
-
-
-def weighted(found: dict[str, Tensor], weights: RefiningWeights) -> Tensor:
-    """The sum of all terms, each times its weight."""
-    return torch.stack([value * getattr(weights, name) for name, value in found.items()]).sum()

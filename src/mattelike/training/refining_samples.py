@@ -162,21 +162,9 @@ def plain(side: int, generator: torch.Generator) -> Tensor:
 
 def behind(rgb: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """A part of a photo as a background ``(3, side, side)``: sharp or out of focus, in another light."""
-    height, width = rgb.shape[-2:]
-    least = side / min(height, width)
+    least = side / min(rgb.shape[-2:])
     scale = max(least, math.exp(uniform(generator, math.log(0.5), math.log(1.6))))
-    centre = tuple(
-        side / 2 + uniform(generator, -1, 1) * max(0.0, size * scale - side) / 2 for size in (height, width)
-    )
-    seen = augment.warped(
-        rgb,
-        side,
-        scale=scale,
-        angle=0.0,
-        centre=(centre[0], centre[1]),
-        flip=chance(generator, 0.5),
-        padding="reflection",
-    )
+    seen = augment.laid(rgb, side, scale, generator)
     if chance(generator, 0.4):
         seen = augment.blurred(seen, math.exp(uniform(generator, math.log(0.6), math.log(8))))
     return augment.relit(seen, generator)

@@ -156,17 +156,7 @@ def backdrop(library: Library, side: int, generator: torch.Generator) -> Tensor:
     place = library.backgrounds[integer(generator, len(library.backgrounds))]
     rgb = library.pack.rgba(place)[:3]
     scale = side / min(rgb.shape[-2:]) * math.exp(uniform(generator, 0.0, 0.7))
-    slack = [max(0.0, size * scale - side) / 2 for size in rgb.shape[-2:]]
-    centre = tuple(side / 2 + uniform(generator, -1, 1) * gap for gap in slack)
-    seen = augment.warped(
-        rgb,
-        side,
-        scale=scale,
-        angle=0.0,
-        centre=(centre[0], centre[1]),
-        flip=chance(generator, 0.5),
-        padding="reflection",
-    )
+    seen = augment.laid(rgb, side, scale, generator)
     if chance(generator, 0.3):
         seen = augment.blurred(seen, uniform(generator, 0.5, 4.0))
     return augment.relit(seen, generator)
