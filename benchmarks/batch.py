@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from telling import say
 
 from mattelike import photos
 from mattelike.errors import PhotoError
@@ -35,11 +36,6 @@ from mattelike.errors import PhotoError
 ROOT = Path(__file__).parent.parent
 SIZES = ((96, 128), (128, 96), (120, 120), (80, 160))
 EARLY = 500
-
-
-def say(what: str, **figures: Any) -> None:
-    """One line of results."""
-    print(json.dumps({"what": what, **figures}), flush=True)
 
 
 # --- photos ------------------------------------------------------------------------------------------

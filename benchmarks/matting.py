@@ -9,7 +9,6 @@ install is enough; the share of the matmul rate needs onnx (extra ``train``) and
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from telling import peak_of, say
 
 import mattelike as ml
 from mattelike import models, photos
@@ -32,25 +32,8 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "examples" / "photos" / "chow" / "01.jpg"
 TARGET = ROOT / "examples" / "photos" / "chow" / "02.jpg"
 MASK = ROOT / "examples" / "marks" / "chow.png"
-# The command in a process that says at its end what it held at most. Not ``ru_maxrss``, which begins at the
-# peak of the process that started it.
-COMMAND = """
-import sys
-from mattelike.cli import main
-try:
-    main()
-finally:
-    with open("/proc/self/status") as status:
-        peak = next(line.split()[1] for line in status if line.startswith("VmHWM:"))
-    print("peak", peak, file=sys.stderr)
-"""
 MEMORY_BASE = 0.6 * 2**30
 MEMORY_PER_PIXEL = 24
-
-
-def say(what: str, **figures: Any) -> None:
-    """One line of results."""
-    print(json.dumps({"what": what, **figures}), flush=True)
 
 
 def seconds(call: Callable[[], object], repeats: int) -> list[float]:
@@ -171,17 +154,8 @@ def peak(model: str, threads: int, megapixels: float) -> None:
         photo = Path(folder) / "large.jpg"
         photo.write_bytes(photos.encode(enlarged(TARGET, width, height), ".jpg"))
         job = ["matte", str(photo), "--like", str(REFERENCE), "--mask", str(MASK), "--model", model]
-        start = time.perf_counter()
-        ran = subprocess.run(
-            [sys.executable, "-c", COMMAND, *job, "-o", str(Path(folder) / "out")],
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-            capture_output=True,
-            text=True,
-        )
-        took = time.perf_counter() - start
-    if ran.returncode:
-        raise SystemExit(f"the command failed on {megapixels:g} megapixels: {ran.stderr.strip()}")
-    found = int(ran.stderr.split()[-1]) * 1024
+        whole = [*job, "-o", str(Path(folder) / "out")]
+        found, took = peak_of(whole, threads, f"{megapixels:g} megapixels")
     allowed = MEMORY_BASE + MEMORY_PER_PIXEL * width * height
     say(
         f"peak memory, whole command, {megapixels:g} megapixels",

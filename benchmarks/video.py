@@ -11,23 +11,20 @@ that is frozen, and one that is blurred over time, go through the same test: the
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import av
 import made_clips
 import numpy as np
 from numpy.typing import NDArray
+from telling import peak_of, say
 
 import mattelike as ml
 from mattelike import photos
@@ -37,21 +34,6 @@ from mattelike.video.steady import Memory, steadied
 
 Float32 = NDArray[np.float32]
 RATIO = 0.7
-PEAK = """
-import sys
-from mattelike.cli import main
-try:
-    main()
-finally:
-    with open("/proc/self/status") as status:
-        peak = next(line.split()[1] for line in status if line.startswith("VmHWM:"))
-    print("peak", peak, file=sys.stderr)
-"""
-
-
-def say(what: str, **figures: Any) -> None:
-    """One line of results."""
-    print(json.dumps({"what": what, **figures}), flush=True)
 
 
 # --- steady ------------------------------------------------------------------------------------------
@@ -169,21 +151,13 @@ def memory(lengths: list[int], height: int, threads: int) -> None:
             source, result = Path(folder) / f"{count}.mp4", Path(folder) / f"{count}.mov"
             record(source, height, count)
             job = ["video", str(source), "--like", "first", "--mask", str(mask), "-o", str(result)]
-            start = time.perf_counter()
-            ran = subprocess.run(
-                [sys.executable, "-c", PEAK, *job, "--model", "imagenet"],
-                env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-                capture_output=True,
-                text=True,
-            )
-            if ran.returncode:
-                raise SystemExit(ran.stderr.strip())
-            peaks.append(int(ran.stderr.split()[-1]) / 1024)
+            found, took = peak_of([*job, "--model", "imagenet"], threads, f"{count} frames")
+            peaks.append(found / 2**20)
             say(
                 f"{count} frames of {height} rows",
                 peak_mib=round(peaks[-1], 1),
                 ratio=round(peaks[-1] / peaks[0], 3),
-                seconds=round(time.perf_counter() - start, 1),
+                seconds=round(took, 1),
             )
 
 
