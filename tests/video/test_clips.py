@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 
 from mattelike import photos
 from mattelike.errors import BrokenPhotoError, MissingExtraError, OutputError, UsageError
+from mattelike.models import Role
 from mattelike.predictor import Predictor
+from mattelike.prompts import Mask
+from mattelike.values import Features, Float32
 from mattelike.video import carry_out, engine, frames, making, probe
 from mattelike.video.targets import Target, check
-from tests.toy_model import toy
+from tests.toy_model import ToyModel, toy
 from tests.video.reel import job, opened, record, shot, sound_of, truth
 
 SHOTS = [shot(t) for t in range(8)]
@@ -244,16 +248,16 @@ def test_trap_93_without_pyav_one_line_says_what_to_type(monkeypatch: pytest.Mon
         engine.library()
 
 
-class Counting(Predictor):
-    """Counts how often a model looks."""
+class Counting(ToyModel):
+    """A model that counts how often it looks."""
 
     def __init__(self) -> None:
-        super().__init__(toy().model)
-        self.roles: list[str] = []
+        super().__init__()
+        self.roles: list[Role] = []
 
-    def _look(self, photo, frame, role):  # type: ignore[no-untyped-def,override]
+    def features(self, images: Float32, role: Role) -> Features:
         self.roles.append(role)
-        return super()._look(photo, frame, role)
+        return super().features(images, role)
 
 
 @pytest.mark.parametrize("steady", [True, False])
@@ -261,12 +265,13 @@ def test_A37_one_look_at_the_reference_and_one_a_frame_and_equal_frames_are_equa
     tmp_path: Path, steady: bool
 ) -> None:
     source = record(tmp_path / "in.mkv", [shot(3)] * 5, codec="ffv1")
-    predictor = Counting()
+    model = Counting()
+    predictor = Predictor(model)
     todo = job(source, tmp_path / "frames", kind="png", steady=steady)
     (tmp_path / "frames").mkdir()
-    found = predictor.encode(shot(3), __import__("mattelike").Mask(truth(3) > 0.5))
-    carry_out(__import__("dataclasses").replace(todo, context=found), predictor)
-    assert predictor.roles == ["reference"] + ["target"] * 5
+    found = predictor.encode(shot(3), Mask(truth(3) > 0.5))
+    carry_out(replace(todo, context=found), predictor)
+    assert model.roles == ["reference"] + ["target"] * 5
     assert len({path.read_bytes() for path in (tmp_path / "frames").iterdir()}) == 1
 
 
