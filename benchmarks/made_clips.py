@@ -1,8 +1,9 @@
 """Short clips whose alpha is known exactly: things that move, turn and grow over backgrounds that move.
 
-    python benchmarks/made_clips.py OUT [--clips vase net ...]
+    python benchmarks/made_clips.py OUT [--clips vase net ...] [--frames 24] [--height 288]
+    mattelike evaluate clips:OUT -m embedded -m imagenet -o report
 
-Writes every clip as ``OUT/NAME/0000.png`` (RGB) beside ``OUT/NAME/0000.alpha.png``. A frame is equation 1,
+Writes every clip as ``OUT/NAME/image/0000.png`` (RGB) and ``OUT/NAME/alpha/0000.png``. A frame is equation 1,
 ``I = alpha F + (1 - alpha) B``, plus the noise of a sensor, rounded to 8 bits: whatever F and B are, alpha is
 its truth. Things are photos of the examples cut by their hand-drawn marks, which no training has seen, and
 two that are drawn: a ball of hair and a net. Every clip has its own seed and happens the same way each time.
@@ -286,13 +287,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Makes clips whose alpha is known.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--clips", nargs="*", default=list(CLIPS), choices=list(CLIPS))
+    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument("--height", type=int, default=HEIGHT, help="of a frame, 9/16 of its width")
     given = parser.parse_args()
     for name in given.clips:
-        folder = given.out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, shot in enumerate(frames(name)):
-            photos.write_rgb(folder / f"{number:04d}.png", shot.pixels)
-            photos.write_alpha(folder / f"{number:04d}.alpha.png", shot.alpha)
+        write(given.out / name, name, given.frames, given.height)
+
+
+def write(folder: Path, name: str, count: int = FRAMES, height: int = HEIGHT) -> None:
+    """Writes one clip, its frames in ``image/`` and their alphas in ``alpha/``."""
+    for part in ("image", "alpha"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for number, shot in enumerate(frames(name, count, height, round(height * WIDTH / HEIGHT))):
+        photos.write_rgb(folder / "image" / f"{number:04d}.png", shot.pixels)
+        photos.write_alpha(folder / "alpha" / f"{number:04d}.png", shot.alpha)
 
 
 if __name__ == "__main__":

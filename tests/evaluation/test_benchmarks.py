@@ -62,12 +62,19 @@ def folders(root: Path) -> None:
     (root / "cats" / "references.txt").write_text("two\n")
 
 
+def clips(root: Path) -> None:
+    for number in (9, 10, 8):
+        picture(root / "take" / "image" / f"frame{number}.png")
+        picture(root / "take" / "alpha" / f"frame{number}.png")
+
+
 LAYOUTS: dict[str, tuple[Callable[[Path], None], int, str]] = {
     "perseg": (perseg, 6, "instance"),
     "fss-1000": (fss, 3, "category"),
     "davis": (davis, 2, "instance"),
     "icm-57": (icm, 2, "instance"),
     "folders": (folders, 2, "category"),
+    "clips": (clips, 3, "instance"),
 }
 
 
@@ -84,7 +91,7 @@ def test_every_layout_is_read(tmp_path: Path, layout: str) -> None:
     found = opened(f"{layout}:{tmp_path}")
     assert len(found.entries) == count
     assert {entry.relation for entry in found.entries} == {relation}
-    assert found.clips == (layout == "davis")
+    assert found.clips == (layout in ("davis", "clips"))
     for entry in found.entries:
         assert read_truth(entry).sum() == 120, "whatever level marks the thing"
 

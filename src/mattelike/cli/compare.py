@@ -29,11 +29,9 @@ def command(first: str, second: str, metric: tuple[str, ...], everything: bool, 
     unknown = [name for name in metric if name not in metrics]
     if unknown:
         raise UsageError(f"{first} has no metric {unknown[0]!r}; it has {', '.join(metrics)}")
-    if not everything:
-        ours, theirs = ([row for row in side if row.present] for side in (ours, theirs))
     columns = ["metric", f"A: {one}", f"B: {other}", "A - B", "95 % interval", "A better on", "better"]
     lines = [markdown.row(columns), markdown.row(["---", *["---:"] * 5, "---"])]
-    found = comparing.compared(ours, theirs, chosen, seed)
+    found = comparing.compared(ours, theirs, chosen, seed, absent=everything)
     for line in found:
         change = line.change
         within = f"{figure(change.low)} to {figure(change.high)}"

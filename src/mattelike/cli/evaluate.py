@@ -61,8 +61,8 @@ mattelike evaluate mini --methods recipes/methods/others.toml -o report
 def command(**given: Any) -> int:
     """Ask methods every question of BENCHMARK: a table, a folder of groups, or LAYOUT:PATH.
 
-    Layouts: icm-57, aim-500, perseg, fss-1000, davis, folders, csv, json. A run that was stopped goes on
-    where it was when the same command is given again.
+    Layouts: icm-57, aim-500, perseg, fss-1000, davis, clips, folders, csv, json. A run that was stopped
+    goes on where it was when the same command is given again.
     """
     import sys
 

@@ -14,6 +14,7 @@ import click
 \b
 mattelike score their-mattes/ truths/
 mattelike score their-mattes/ truths/ --trimaps trimaps/ --region unknown -o scores.csv
+mattelike score their-clips/ truths/ --clips           a folder a clip, a file a frame
 mattelike compare scores.csv report@embedded
 """,
 )
@@ -24,6 +25,7 @@ mattelike compare scores.csv report@embedded
 @click.option("--region", type=click.Choice(["all", "unknown"]), default="all", show_default=True)
 @click.option("--trimaps", type=click.Path(exists=True, file_okay=False), help="Folder of trimaps.")
 @click.option("--conn", type=click.Choice(["standard", "release"]), default="standard", show_default=True)
+@click.option("--clips", is_flag=True, help="Folders are clips: dtSSD and MESSDdt between frames as well.")
 @click.option("--strict", is_flag=True, help="Fail when a picture has no partner, on either side.")
 def command(**given: Any) -> int:
     """Score every matte in PRED against the one of the same name in GT; sizes must agree.
@@ -33,6 +35,7 @@ def command(**given: Any) -> int:
     from mattelike.errors import UsageError
     from mattelike.evaluation import markdown, rows, scoring, summary
     from mattelike.evaluation.protocols import MEASURED, named
+    from mattelike.evaluation.steadiness import STEADY
 
     found = scoring.paired(Path(given["predictions"]), Path(given["truths"]))
     for what, names in (("has no prediction", found.missing), ("has no truth", found.extra)):
@@ -43,10 +46,11 @@ def command(**given: Any) -> int:
     label = given["name"] or Path(given["predictions"]).stem
     protocol = named("native", region=given["region"], conn=given["conn"])
     trimaps = Path(given["trimaps"]) if given["trimaps"] else None
-    scored = scoring.scored(found, label, protocol, trimaps)
+    scored = scoring.scored(found, label, protocol, trimaps, clips=given["clips"])
+    metrics = (*MEASURED, *STEADY) if given["clips"] else MEASURED
     if given["output"]:
-        rows.write(Path(given["output"]), scored, MEASURED)
-    for part in summary.summed(scored, MEASURED).parts:
+        rows.write(Path(given["output"]), scored, metrics)
+    for part in summary.summed(scored, metrics).parts:
         if any(estimate.count for figures in part.figures.values() for estimate in figures):
             click.echo("\n".join([f"{part.title}:", "", *markdown.table(part), ""]))
     return 0

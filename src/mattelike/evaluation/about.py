@@ -37,8 +37,15 @@ def described(evaluation: Evaluation, command: Sequence[str]) -> Mapping[str, An
         "protocol": dict(evaluation.protocol.table()),
         "methods": {name: dict(method.about) for name, method in evaluation.methods.items()},
         "given": {name: method.help for name, method in evaluation.methods.items()},
-        "metrics": {name: f"{row.unit}; {row.parameters}".rstrip("; ") for name, row in METRICS.items()},
+        "metrics": {name: explained(name) for name in evaluation.metrics},
     }
+
+
+def explained(metric: str) -> str:
+    """Unit and parameters of a metric, in words."""
+    row = METRICS[metric]
+    still = "no flow: the scene is taken to be at rest" if metric == "messddt" else row.parameters
+    return f"{row.unit}; {still}".rstrip("; ")
 
 
 def installed(package: str) -> str:

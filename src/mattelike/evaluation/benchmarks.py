@@ -9,18 +9,22 @@ A benchmark is named by a path, or by a layout and a path::
     perseg:/data/PerSeg                 Images/<thing>/, Annotations/<thing>/
     fss-1000:/data/FSS-1000             <class>/<number>.jpg and .png
     davis:/data/DAVIS                   JPEGImages/480p/<clip>/, Annotations/480p/<clip>/
+    clips:takes/                        a folder a clip, each with image/ and alpha/, a file a frame
 
-Tables may have two more columns, ``relation`` (``instance`` or ``category``) and ``split`` (any name); for
-the other layouts a ``groups.csv`` in the root, with the columns ``group,relation,split``, says the same.
-What is of the split ``references`` is a reference only, never a target.
+Tables may have more columns, ``relation`` (``instance`` or ``category``), ``split`` (any name) and ``frame``
+(its groups are clips, and this is the number of the frame); for the other layouts a ``groups.csv`` in the
+root, with the columns ``group,relation,split``, says the first two. Frames of ``davis`` and ``clips`` follow
+each other by the numbers in their names. What is of the split ``references`` is a reference only, never a
+target.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -43,12 +47,14 @@ class Entry:
         relation: Whether its group shows one thing or things of one category.
         split: Name of the part of the benchmark it counts in; may be empty.
         labels: Its truth is a label map: every level but 0 is the thing.
+        frame: Number of the frame, where its group is a clip; None for a photo.
     """
 
     sample: Sample
     relation: Relation = "category"
     split: str = ""
     labels: bool = False
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,16 @@ class Benchmark:
 
     Attributes:
         name: For reports.
-        entries: In order of group and name; names are unique.
-        clips: Whether groups are clips, their pictures in order of time.
+        entries: In order of group, frame and name; names are unique.
     """
 
     name: str
     entries: tuple[Entry, ...]
-    clips: bool = False
+
+    @property
+    def clips(self) -> bool:
+        """Whether groups are clips, their pictures in order of time."""
+        return all(entry.frame is not None for entry in self.entries)
 
     def groups(self) -> Mapping[str, tuple[Entry, ...]]:
         """Entries by group."""
@@ -77,7 +86,8 @@ class Benchmark:
         digest = hashlib.sha256()
         for entry in self.entries:
             sample = entry.sample
-            digest.update(repr((sample.name, sample.group, entry.relation, entry.split)).encode())
+            order = () if entry.frame is None else (entry.frame,)
+            digest.update(repr((sample.name, sample.group, entry.relation, entry.split, *order)).encode())
             for path in (sample.image, sample.alpha, sample.trimap):
                 if path is not None:
                     with path.open("rb") as file:
@@ -121,13 +131,15 @@ def opened(text: str, extra: Extra | None = None) -> Benchmark:
         raise UsageError(f"{path}: no such file or folder; nothing is downloaded, fetch the data set first")
     entries = READERS[layout](path, extra or Extra())
     _check(entries, path)
-    ordered = sorted(entries, key=lambda entry: (entry.sample.group, entry.sample.name))
-    return Benchmark(_name(layout, path), tuple(ordered), clips=layout == "davis")
+    if layout in IN_TIME:
+        entries = _numbered(entries)
+    ordered = sorted(entries, key=lambda entry: (entry.sample.group, entry.frame or 0, entry.sample.name))
+    return Benchmark(_name(layout, path), tuple(ordered))
 
 
 def _name(layout: str, path: Path) -> str:
     """A published data set's own name, or that of the folder."""
-    if layout not in ("csv", "folders", "json"):
+    if layout not in ("csv", "folders", "json", "clips"):
         return layout
     folder = path.resolve().parent if path.is_file() else path.resolve()
     return folder.name or layout
@@ -149,7 +161,7 @@ def _guessed(path: Path, text: str) -> str:
     )
 
 
-def _check(entries: Iterable[Entry], path: Path) -> None:
+def _check(entries: Sequence[Entry], path: Path) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.sample.name in seen:
@@ -157,6 +169,14 @@ def _check(entries: Iterable[Entry], path: Path) -> None:
         seen.add(entry.sample.name)
     if not seen:
         raise UsageError(f"{path}: holds no pictures of this layout")
+    frames = Counter((entry.sample.group, entry.frame) for entry in entries)
+    if {frame is None for _, frame in frames} == {True, False}:
+        raise UsageError(
+            f"{path}: some rows have a frame and some have none; clips and photos are two tables"
+        )
+    twice = next((key for key, count in frames.items() if key[1] is not None and count > 1), None)
+    if twice:
+        raise UsageError(f"{path}: the clip {twice[0]!r} has two frames {twice[1]}")
 
 
 # --- layouts -----------------------------------------------------------------------------------------
@@ -168,13 +188,22 @@ def _from_table(path: Path, extra: Extra) -> list[Entry]:
         rows = list(csv.DictReader(file))
     found = zip(sources.from_csv(table), rows, strict=True)
     return [
-        Entry(sample, _relation(row.get("relation"), table), str(row.get("split") or ""))
+        Entry(
+            sample,
+            _relation(row.get("relation"), table),
+            str(row.get("split") or ""),
+            frame=_frame(row.get("frame"), table),
+        )
         for sample, row in found
     ]
 
 
 def _from_folders(path: Path, extra: Extra) -> list[Entry]:
     return _related(path, sources.from_folders(path))
+
+
+def _from_clips(path: Path, extra: Extra) -> list[Entry]:
+    return _related(path, sources.from_folders(path), relation="instance")
 
 
 def _from_index(path: Path, extra: Extra) -> list[Entry]:
@@ -226,8 +255,11 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "perseg": _from_trees("Images", "Annotations"),
         "fss-1000": _from_classes,
         "davis": _from_trees("JPEGImages/480p", "Annotations/480p"),
+        "clips": _from_clips,
     }
 )
+# Layouts whose groups are clips.
+IN_TIME = ("davis", "clips")
 
 
 # --- parts -------------------------------------------------------------------------------------------
@@ -269,6 +301,34 @@ def _relation(text: str | None, table: Path) -> Relation:
     if text == "instance":
         return "instance"
     raise UsageError(f"{table}: relation is {text!r}, it must be instance or category")
+
+
+def _frame(text: str | None, table: Path) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UsageError(f"{table}: frame is {text!r}, it must be a whole number") from error
+
+
+def _numbered(entries: Iterable[Entry]) -> list[Entry]:
+    """Frames in order of the numbers in their names, so that ``frame10`` comes after ``frame9``."""
+    clips: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        clips[entry.sample.group].append(entry)
+    found = []
+    for members in clips.values():
+        ordered = sorted(members, key=lambda entry: by_number(entry.sample.name))
+        found += [replace(entry, frame=number) for number, entry in enumerate(ordered)]
+    return found
+
+
+def by_number(name: str) -> tuple[tuple[str, int], ...]:
+    """A name as words and numbers, to be sorted by."""
+    parts = re.split(r"(\d+)", name)
+    numbers = [int(digits) for digits in parts[1::2]] + [-1]
+    return tuple(zip(parts[::2], numbers, strict=True))
 
 
 def _group_table(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from mattelike.errors import UsageError
 from mattelike.evaluation import rows
 from mattelike.evaluation.rows import Row
 from mattelike.evaluation.run import TABLE
-from mattelike.evaluation.statistics import Estimate, by_picture, difference
+from mattelike.evaluation.statistics import Estimate, by_picture, counting, difference
 from mattelike.metrics import METRICS
 
 # Between a path and the label of one of its methods.
@@ -67,16 +67,30 @@ def side(text: str) -> tuple[str, list[Row], tuple[str, ...]]:
 
 
 def compared(
-    one: Sequence[Row], other: Sequence[Row], metrics: Sequence[str], seed: int = 0
+    one: Sequence[Row],
+    other: Sequence[Row],
+    metrics: Sequence[str],
+    seed: int = 0,
+    *,
+    absent: bool = False,
 ) -> list[Compared]:
     """Every metric over the pictures both sides have an answer for.
+
+    Args:
+        one: Rows of the first.
+        other: Rows of the second.
+        metrics: Which to compare.
+        seed: Of the bootstrap.
+        absent: Pictures without the thing count too.
 
     Raises:
         UsageError: No picture in common.
     """
     result = []
     for metric in metrics:
-        first, second = by_picture(one, metric), by_picture(other, metric)
+        first, second = (
+            by_picture(side if absent else counting(side, metric), metric) for side in (one, other)
+        )
         shared = [key for key in first if key in second]
         if not shared:
             continue

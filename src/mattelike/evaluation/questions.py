@@ -1,7 +1,8 @@
 """What a benchmark asks: every target, with which references, in which order of preference.
 
-References are fixed: those of a committed list, else those its layout marks, else the first by name that
-shows the thing; never the target itself (D24). Where several are marked, only they are references.
+References are fixed: those of a committed list, else those its layout marks, else the first by name (of a
+clip the first frame) that shows the thing; never the target itself (D24). Where several are marked, only they
+are references.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _candidates(group: str, members: Sequence[Entry], fixed: Fixed) -> list[Entr
     if len(first) + len(ordered) > 1:
         return first + ordered
     others = [entry for entry in members if entry not in first and entry not in ordered]
-    return first + ordered + sorted(others, key=lambda entry: entry.sample.name)
+    return first + ordered + sorted(others, key=lambda entry: (entry.frame or 0, entry.sample.name))
 
 
 def _chosen(

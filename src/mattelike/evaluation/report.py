@@ -10,7 +10,6 @@ from mattelike.errors import PhotoError
 from mattelike.evaluation import markdown, page, rows
 from mattelike.evaluation.about import described
 from mattelike.evaluation.pictures import Artist, worst
-from mattelike.evaluation.protocols import MEASURED
 from mattelike.evaluation.rows import Row
 from mattelike.evaluation.run import Evaluation
 from mattelike.evaluation.summary import Summary, summed
@@ -29,7 +28,7 @@ def write(evaluation: Evaluation, found: Sequence[Row], command: Sequence[str]) 
     Raises:
         OutputError: The folder cannot be written to.
     """
-    summary = summed(found, MEASURED)
+    summary = summed(found, evaluation.metrics)
     about = described(evaluation, command)
     folder = evaluation.folder
     artist = Artist(evaluation.benchmark, evaluation.protocol, folder)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mattelike import photos
 from mattelike.baselines import Answer, Method, Reference, Trimap
-from mattelike.errors import MattelikeError, MetricError, MissingExtraError, OutputError
+from mattelike.errors import MattelikeError, MetricError, MissingExtraError, OutputError, PhotoError
 from mattelike.evaluation import rows
 from mattelike.evaluation.benchmarks import Benchmark, Entry
 from mattelike.evaluation.journal import Journal
@@ -22,6 +22,7 @@ from mattelike.evaluation.protocols import MEASURED, Protocol, region_of
 from mattelike.evaluation.questions import Fixed, Question, asked
 from mattelike.evaluation.reading import Shelf, Shown
 from mattelike.evaluation.rows import Row
+from mattelike.evaluation.steadiness import STEADY, Frame, steadied
 from mattelike.metrics import METRICS
 from mattelike.values import Bool
 
@@ -50,6 +51,11 @@ class Evaluation:
     overwrite: bool = False
     hashed: str = field(default="")
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Columns of the tables: of clips, how steadily they are followed as well."""
+        return (*MEASURED, *STEADY) if self.benchmark.clips else MEASURED
+
     def decided(self, label: str) -> Mapping[str, Any]:
         """Everything that decides the answers of a method."""
         return {
@@ -76,6 +82,7 @@ def evaluate(evaluation: Evaluation, tell: Told | None = None) -> list[Row]:
 
     Raises:
         UsageError: A group without a reference, or a folder that holds another evaluation.
+        MetricError: Frames of one clip differ in size.
         OutputError: The folder cannot be written to.
         MissingExtraError: A method needs what is not installed.
     """
@@ -83,8 +90,31 @@ def evaluate(evaluation: Evaluation, tell: Told | None = None) -> list[Row]:
     found: list[Row] = []
     for label in evaluation.methods:
         found += _answered(evaluation, label, shelf, tell)
-    rows.write(evaluation.folder / TABLE, found, MEASURED)
+    if evaluation.benchmark.clips:
+        found = _steadied(evaluation, found, shelf)
+    rows.write(evaluation.folder / TABLE, found, evaluation.metrics)
     return found
+
+
+def _steadied(evaluation: Evaluation, found: list[Row], shelf: Shelf) -> list[Row]:
+    """The rows of clips with what only two frames together show."""
+    entries = {entry.sample.name: entry for entry in evaluation.benchmark.entries}
+    places = {
+        entry.sample.name: place
+        for members in evaluation.benchmark.groups().values()
+        for place, entry in enumerate(members)
+    }
+
+    def frame(row: Row) -> Frame:
+        saved = matte_path(evaluation.folder, row.method, row.key)
+        if not saved.is_file():
+            raise PhotoError(f"{saved}: the matte is gone; evaluate again with --overwrite")
+        shown, protocol = shelf.shown(entries[row.target]), evaluation.protocol
+        where = region_of(shown.trimap) if protocol.region == "unknown" else None
+        true = photos.quantised(shown.truth, 8) if protocol.depth == 8 else shown.truth
+        return Frame(photos.read(saved).pixels[..., 0], true, where)
+
+    return list(steadied(found, places, frame))
 
 
 def _answered(evaluation: Evaluation, label: str, shelf: Shelf, tell: Told | None) -> list[Row]:
@@ -184,8 +214,8 @@ class _Asker:
         path = matte_path(self._evaluation.folder, self._label, question.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         alpha = np.clip(answer.alpha, 0, 1).astype(np.float32)
-        photos.write_alpha(path, alpha)
         protocol = self._evaluation.protocol
+        photos.write_alpha(path, alpha, depth=protocol.depth or 16)
         where = region_of(shown.trimap) if protocol.region == "unknown" else None
         return measured(alpha, shown.truth, protocol, where)
 

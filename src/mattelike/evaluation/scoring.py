@@ -8,9 +8,11 @@ from pathlib import Path
 
 from mattelike import photos
 from mattelike.errors import MetricError, UsageError
+from mattelike.evaluation.benchmarks import by_number
 from mattelike.evaluation.protocols import Protocol, region_of, unknown
 from mattelike.evaluation.rows import Row
 from mattelike.evaluation.run import measured
+from mattelike.evaluation.steadiness import Frame, steadied
 from mattelike.training.sample_pixels import one_channel, three_levels
 from mattelike.training.sources import IMAGES
 from mattelike.values import Bool, Float32
@@ -52,7 +54,9 @@ def paired(predictions: Path, truths: Path) -> Paired:
     return Paired(both, missing, tuple(name for name in sorted(ours) if name not in theirs))
 
 
-def scored(found: Paired, label: str, protocol: Protocol, trimaps: Path | None = None) -> list[Row]:
+def scored(
+    found: Paired, label: str, protocol: Protocol, trimaps: Path | None = None, *, clips: bool = False
+) -> list[Row]:
     """One row a pair; groups are the folders.
 
     Args:
@@ -61,24 +65,45 @@ def scored(found: Paired, label: str, protocol: Protocol, trimaps: Path | None =
         protocol: Region, connectivity and depth; its geometry is not applied.
         trimaps: Folder of trimaps by the same names, for the region ``unknown``; without it the unknown is
             what the truth leaves open, widened.
+        clips: Groups are clips, their files frames in order of the numbers in their names.
 
     Raises:
-        MetricError: A pair of different sizes, or with values that are no alpha; names it.
+        MetricError: A pair of different sizes, frames of a clip of different sizes, or values that are no
+            alpha; names them.
         PhotoError: A file that cannot be read.
         UsageError: A trimap that is not there.
     """
     known = _by_name(trimaps) if trimaps else {}
+    pairs = sorted(found.pairs, key=lambda pair: by_number(pair[0])) if clips else found.pairs
+    files = {name: (prediction, truth) for name, prediction, truth in pairs}
+
+    def frame(name: str) -> Frame:
+        pred, true = (one_channel(photos.read(path)) for path in files[name])
+        return Frame(pred, true, _where(name, true, protocol, known, trimaps))
+
     rows = []
-    for name, prediction, truth in found.pairs:
-        pred, true = one_channel(photos.read(prediction)), one_channel(photos.read(truth))
-        where = _where(name, true, protocol, known, trimaps)
+    for name, (prediction, truth) in files.items():
+        read = frame(name)
         try:
-            values = measured(pred, true, protocol, where)
+            values = measured(read.pred, read.true, protocol, read.where)
         except MetricError as error:
             raise MetricError(f"{prediction} and {truth}: {error}") from error
         group = str(Path(name).parent) if Path(name).parent != Path() else label
-        rows.append(Row(label, group, "category", "", name, present=bool((true > 0.5).any()), values=values))
-    return rows
+        present = bool((read.true > 0.5).any())
+        rows.append(Row(label, group, "category", "", name, present=present, values=values))
+    if not clips:
+        return rows
+    # All truths have a place, so that a frame without a prediction parts its neighbours.
+    order = sorted((*files, *found.missing), key=by_number)
+    places = {name: place for place, name in enumerate(order)}
+    return list(steadied(rows, places, lambda row: _levels(frame(row.target), protocol)))
+
+
+def _levels(frame: Frame, protocol: Protocol) -> Frame:
+    """A frame as it is measured: rounded as files are."""
+    if protocol.depth == 0:
+        return frame
+    return Frame(photos.quantised(frame.pred, 8), photos.quantised(frame.true, 8), frame.where)
 
 
 def _where(

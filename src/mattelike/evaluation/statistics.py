@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike.evaluation.rows import Row
-from mattelike.metrics import auroc
+from mattelike.metrics import METRICS, auroc
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -35,12 +35,21 @@ class Estimate:
 
 
 def by_picture(rows: Iterable[Row], metric: str, choice: int | None = 0) -> dict[tuple[str, str], float]:
-    """Values by group and target, the mean over rounds (8.3), or over choices too for None."""
+    """Values by group and target, the mean over rounds (8.3), or over choices too for None.
+
+    A metric of clips has one value a clip, the mean over its frames, and the clip stands for the target.
+    """
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    clip = METRICS[metric].clip
     for row in rows:
         if metric in row.values and choice in (None, row.choice):
-            found[row.group, row.target].append(row.values[metric])
+            found[row.group, row.group if clip else row.target].append(row.values[metric])
     return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def counting(rows: Iterable[Row], metric: str) -> list[Row]:
+    """Rows a metric is measured on: pictures with the thing, or whole clips, the thing in sight or not."""
+    return [row for row in rows if row.present or METRICS[metric].clip]
 
 
 def estimate(values: dict[tuple[str, str], float], seed: int = 0) -> Estimate:

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mattelike.evaluation.rows import Row
-from mattelike.evaluation.statistics import Curve, Estimate, by_picture, estimate, risk_coverage, spread
+from mattelike.evaluation.statistics import (
+    Curve,
+    Estimate,
+    by_picture,
+    counting,
+    estimate,
+    risk_coverage,
+    spread,
+)
 from mattelike.metrics import METRICS
 
 
@@ -63,8 +71,7 @@ def summed(rows: Sequence[Row], metrics: Sequence[str]) -> Summary:
     for name in methods:
         own = [row for row in rows if row.method == name]
         if several:
-            there = [row for row in own if row.present]
-            spreads[name] = tuple(spread(there, metric) for metric in metrics)
+            spreads[name] = tuple(spread(counting(own, metric), metric) for metric in metrics)
         curve = risk_coverage([row for row in own if row.choice == 0])
         if curve is not None:
             curves[name] = curve
@@ -75,28 +82,38 @@ def summed(rows: Sequence[Row], metrics: Sequence[str]) -> Summary:
 def _parts(rows: Sequence[Row], methods: Sequence[str], metrics: tuple[str, ...]) -> Iterator[Part]:
     there = [row for row in rows if row.present]
     gone = [row for row in rows if not row.present]
-    yield _part("All pictures with the thing", there, methods, metrics)
+    yield _part("All pictures with the thing", rows, methods, metrics)
     relations = sorted({row.relation for row in there})
     if len(relations) > 1:
         for relation in relations:
             named = "the same thing" if relation == "instance" else "things of one category"
-            chosen = [row for row in there if row.relation == relation]
+            chosen = [row for row in rows if row.relation == relation]
             yield _part(f"Groups of {named} ({relation})", chosen, methods, metrics)
     splits = sorted({row.split for row in there if row.split})
     if len(splits) > 1:
         for split in splits:
-            yield _part(f"Split {split}", [row for row in there if row.split == split], methods, metrics)
+            yield _part(f"Split {split}", [row for row in rows if row.split == split], methods, metrics)
     if gone:
         absent = tuple(name for name in ABSENT if name in metrics)
-        yield _part("Pictures without the thing: all that is found is wrong", gone, methods, absent)
+        yield Part(
+            "Pictures without the thing: all that is found is wrong", absent, _figures(gone, methods, absent)
+        )
 
 
 def _part(title: str, rows: Sequence[Row], methods: Sequence[str], metrics: tuple[str, ...]) -> Part:
+    by_metric = {metric: _figures(counting(rows, metric), methods, (metric,)) for metric in metrics}
+    figures = {name: tuple(by_metric[metric][name][0] for metric in metrics) for name in methods}
+    return Part(title, metrics, figures)
+
+
+def _figures(
+    rows: Sequence[Row], methods: Sequence[str], metrics: tuple[str, ...]
+) -> dict[str, tuple[Estimate, ...]]:
     figures: dict[str, tuple[Estimate, ...]] = {}
     for name in methods:
         own = [row for row in rows if row.method == name]
         figures[name] = tuple(estimate(by_picture(own, metric)) for metric in metrics)
-    return Part(title, metrics, figures)
+    return figures
 
 
 def best(part: Part) -> tuple[str, ...]:
