@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,31 @@ def held(process: int) -> dict[str, float]:
     return {name.lower() + "_mib": round(kib / 1024, 1) for name, kib in total.items()}
 
 
-def watched(args: Sequence[str], early: int, count: int) -> tuple[dict[str, Any], list[float]]:
+def spent(process: int) -> float:
+    """Processor seconds of a run so far, in all its processes; other programs do not change them."""
+    total = 0
+    for each in family(process):
+        with suppress(OSError):
+            # Behind the name, which may hold spaces: utime and stime, and those of children that have ended.
+            numbers = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += sum(int(number) for number in numbers[11:15])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Course:
+    """When each photo of a run was done, in seconds, by the clock and by the processor."""
+
+    moments: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+
+
+def watched(args: Sequence[str], early: int, count: int) -> tuple[dict[str, Any], Course]:
     """Runs the program; memory after the first `early` photos and after the last, and when each was done."""
     run = subprocess.Popen([*program(args), "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert run.stdout is not None
-    moments: list[float] = []
+    course = Course()
+    moments = course.moments
     found: dict[str, Any] = {}
     for line in run.stdout:
         record = json.loads(line)
@@ -115,15 +136,21 @@ def watched(args: Sequence[str], early: int, count: int) -> tuple[dict[str, Any]
             found["summary"] = record["summary"]
             continue
         moments.append(time.monotonic())
+        course.spent.append(spent(run.pid))
         if len(moments) in (early, count) or len(moments) % 1000 == 0:
             found[f"after {len(moments)}"] = held(run.pid)
     found["exit_code"] = run.wait()
-    return found, moments
+    return found, course
 
 
 def rate(moments: Sequence[float]) -> float:
     """Photos a second."""
     return round((len(moments) - 1) / (moments[-1] - moments[0]), 2) if len(moments) > 1 else 0.0
+
+
+def each(spent: Sequence[float]) -> float:
+    """Processor seconds a photo."""
+    return round((spent[-1] - spent[0]) / (len(spent) - 1), 4) if len(spent) > 1 else 0.0
 
 
 # --- what is measured --------------------------------------------------------------------------------
@@ -137,12 +164,13 @@ def soak(given: argparse.Namespace) -> None:
         marks = folder_of(folder / "in", count)
         out = folder / "out"
         args = [str(folder / "in"), *marks, "-o", str(out), "-m", given.model, "-j", str(given.workers)]
-        found, moments = watched(args, early, count)
+        found, course = watched(args, early, count)
         report = [json.loads(line) for line in (out / "report.jsonl").read_text().splitlines()]
         summary = found["summary"]
         results = Counter(record["result"] for record in report)
         first, last = found[f"after {early}"], found[f"after {count}"]
         window = max(2, min(1000, count // 4))
+        first_photos = slice(early - window // 2, early + window // 2)
         say(
             "soak",
             photos=count,
@@ -150,8 +178,13 @@ def soak(given: argparse.Namespace) -> None:
             model=given.model,
             memory={name: value for name, value in found.items() if name.startswith("after")},
             growth_percent=round(100 * (last["rss_mib"] / first["rss_mib"] - 1), 2),
-            photos_per_second_first=rate(moments[early - window // 2 : early + window // 2]),
-            photos_per_second_last=rate(moments[-window:]),
+            photos_per_second_first=rate(course.moments[first_photos]),
+            photos_per_second_last=rate(course.moments[-window:]),
+            processor_seconds_each_first=each(course.spent[first_photos]),
+            processor_seconds_each_last=each(course.spent[-window:]),
+            processor_seconds_each=[
+                each(course.spent[start : start + window + 1]) for start in range(0, count, window)
+            ],
             seconds=summary["seconds"],
             adds_up=len(report) == count == len({record["source"] for record in report})
             and all(results[name] == summary[name] for name in ("present", "unsure", "absent", "failed"))
@@ -177,13 +210,14 @@ def speed(given: argparse.Namespace) -> None:
         for workers in (1, 2):
             out = folder / f"out{workers}"
             args = [str(folder / "in"), *marks, "-o", str(out), "-m", given.model, "-j", str(workers)]
-            found, moments = watched(args, count, count)
+            found, course = watched(args, count, count)
             say(
                 "speed",
                 photos=count,
                 megapixels=given.megapixels,
                 workers=workers,
-                files_per_second=rate(moments),
+                files_per_second=rate(course.moments),
+                processor_seconds_each=each(course.spent),
                 seconds=found["summary"]["seconds"],
                 memory=found[f"after {count}"],
                 exit_code=found["exit_code"],
