@@ -15,7 +15,7 @@ from mattelike import prompts
 from mattelike.metrics import auroc
 from mattelike.prompts import Prompt
 from mattelike.training import loop, pack
-from mattelike.training.groups import held_out, kind_of
+from mattelike.training.groups import held_out, kind_of, table
 from mattelike.training.validation import choosing, methods, questions, report, scoring
 from mattelike.training.validation.drawing import SIDE, Studio
 from mattelike.training.validation.marking import marked
@@ -179,6 +179,11 @@ def test_trap_104_the_committed_list_holds_held_out_kinds_and_no_test_set() -> N
         assert not identity.startswith("aim_")
         assert held_out(kind_of(source, group, identity)) or source == "wallpaper_photos"
         assert name not in LIST.excluded
+
+
+def test_every_kind_held_out_exists_and_is_asked_about_unless_its_photos_are_excluded() -> None:
+    known = {kind_of(*name.split("/")) for name in {*LIST.items(), *LIST.excluded}}
+    assert sorted(set(table()["held_out"]) - known) == []
 
 
 def test_A8_the_committed_list_is_as_large_as_the_table_says() -> None:
