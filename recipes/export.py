@@ -48,8 +48,10 @@ def main() -> None:
         starts.imagenet_backbone("lite0"), weights_folder("imagenet"), card, IMAGENET_STAGES, IMAGENET_SCALES
     )
     _, model, step = starts.read(CHECKPOINT)
-    card = ModelCard("embedded", stride=16, channels=0, **known("embedded"))  # type: ignore[arg-type]
-    export.export(model, weights_folder("embedded"), card)
+    about = known("embedded")
+    presence: dict[str, float] = about.pop("presence", {})  # type: ignore[assignment]
+    card = ModelCard("embedded", stride=16, channels=0, **about)  # type: ignore[arg-type]
+    export.export(model, weights_folder("embedded"), card, **presence)
     print(f"exported imagenet, and embedded after {step} steps")
 
 

@@ -43,16 +43,18 @@ class FeaturesGraph(nn.Module):
 
 
 class HeadGraph(nn.Module):
-    """The head as a graph: its logits become probabilities."""
+    """The head as a graph: its logits become probabilities, that of presence a calibrated one."""
 
-    def __init__(self, model: EmbeddedModel) -> None:
+    def __init__(self, model: EmbeddedModel, scale: float = 1.0, shift: float = 0.0) -> None:
         super().__init__()
         self.head = model.head
+        self.scale, self.shift = scale, shift
 
     def forward(self, images: Tensor, guidance: Tensor, *skips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images, guidance and skips to alpha, uncertainty, presence, all in [0, 1]."""
         answer = self.head(images, skips, guidance)
-        return answer.alpha.sigmoid(), answer.uncertainty.sigmoid(), answer.presence.sigmoid()
+        presence = (self.scale * answer.presence + self.shift).sigmoid()
+        return answer.alpha.sigmoid(), answer.uncertainty.sigmoid(), presence
 
 
 class ImageNetGraph(nn.Module):
@@ -166,13 +168,17 @@ def halve(proto: onnx.ModelProto) -> None:
     graph.value_info.extend(kept)
 
 
-def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
+def export(
+    model: EmbeddedModel, folder: Path, card: ModelCard, *, scale: float = 1.0, shift: float = 0.0
+) -> ModelCard:
     """Writes ``features.onnx``, ``head.onnx`` and ``card.json``; returns the card with its hash.
 
     Args:
         model: Trained.
         folder: Where they go.
         card: What is known of it; shape, sharpness and hash are filled in here.
+        scale: Factor of the logit of presence; see `mattelike.training.validation.calibration`.
+        shift: What is added to it.
     """
     model = folded(model.float().cpu())
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -191,7 +197,7 @@ def export(model: EmbeddedModel, folder: Path, card: ModelCard) -> ModelCard:
         FeaturesGraph(model), {"images": images}, ["tokens", *names], strides, folder / "features.onnx"
     )
     write_graph(
-        HeadGraph(model),
+        HeadGraph(model, scale, shift),
         {"images": images, "guidance": guidance, **dict(zip(names, skips, strict=True))},
         ["alpha", "uncertainty", "presence"],
         strides,
