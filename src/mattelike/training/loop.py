@@ -21,6 +21,7 @@ from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.network.encoder import EncoderSettings
 from mattelike.training import pack as packs
+from mattelike.training import run_card
 from mattelike.training.episodes import Batch, Episodes, EpisodeSettings, library
 from mattelike.training.losses import LossWeights, weighted
 from mattelike.training.prompts import Marks
@@ -231,6 +232,7 @@ class Task:
         rate: Learning rate at a step.
         steps: Length of the run.
         recipe: What is written beside the averaged weights.
+        data: Hash of what it learns from, for the run's card.
         parts: Batches whose gradients every process averages for one step.
         clip: Largest norm of the gradient.
         average: Decay of the moving average of the weights; 0 keeps the last ones.
@@ -248,6 +250,7 @@ class Task:
     rate: Callable[[int], float]
     steps: int
     recipe: Mapping[str, Any]
+    data: str = ""
     parts: int = 1
     clip: float = math.inf
     average: float = 0.0
@@ -286,6 +289,7 @@ def embedded(
         rate=lambda step: recipe.learning_rate * rate(recipe, step),
         steps=recipe.steps,
         recipe=asdict(recipe),
+        data=pack.sha256,
         clip=recipe.clip,
         average=recipe.average,
         save_every=recipe.save_every,
@@ -309,7 +313,8 @@ def train(
     Args:
         recipe: What to do.
         pack: Pixels to learn from.
-        folder: Where ``last.pt``, ``average.pt`` and ``log.jsonl`` go; a ``last.pt`` in it is resumed.
+        folder: Where ``last.pt``, ``average.pt``, ``log.jsonl`` and the run's card go; a ``last.pt`` in it
+            is resumed.
         backbone: ImageNet start of the backbone.
         start: Weights to start from instead (an average of an earlier run).
         device: Where to compute; one of several processes computes where its rank says.
@@ -337,6 +342,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     average = Average(task.model, task.average)
     first = resume(folder, task.model, task.optimiser, average)
+    if team.first:
+        run_card.cut_back(folder / "log.jsonl", first)
     task.model.train()
     last = min(task.steps, stop_at or task.steps)
     waiting, began, skipped = 0.0, time.perf_counter(), 0
@@ -366,6 +373,7 @@ def run(
             if team.first and ((step + 1) % task.save_every == 0 or step + 1 == last):
                 log.flush()
                 checkpoint(folder, task, average, step + 1)
+                run_card.write(folder, task.recipe, task.data, team.device, team.processes)
     team.wait()
     task.model.load_state_dict(average.state)
     return task.model.eval()

@@ -138,6 +138,7 @@ def task(chosen: RefiningRecipe, pack: Pack, device: str = "cpu") -> Task:
         rate=lambda step: chosen.learning_rate * rate(chosen, step),
         steps=chosen.steps,
         recipe=asdict(chosen),
+        data=pack.sha256,
         clip=chosen.clip,
         average=chosen.average,
         save_every=chosen.save_every,
