@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "head": "icon-768", "norm": "bn", "attn_mode": "accumulate", "block_rows": 8, "reuse_self": True,
     "on_empty": "raise", "resize_prompt": False, "negative_mode": "gate", "use_background": False,
     "presence_threshold": None, "inter": True, "intra": True, "multi_scale": True,
-    "use_segmentation_data": True,
+    "use_segmentation_data": True, "absent_share": 0.1,
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TRAINED_FOR = (
     "timestep", "add_noise", "other_backbones", "features", "inter_block", "query_reduction", "query_norm",
     "temperature", "attention_strides", "attention_places", "attention_axis", "s_align_corners",
     "ensemble_size", "latent_mode", "image_channels", "head", "norm", "side", "inter", "intra", "multi_scale",
+    "absent_share",
 )  # fmt: skip
 # What may differ between the shape a head was trained in and that of the settings.
 FREE = ("block_rows", "temperature")
@@ -99,7 +100,10 @@ def trained_for(weights: str) -> dict[str, Any]:
     """The settings that come with a head trained here; empty for all others."""
     if weights in ("", UNTRAINED):
         return {}
-    table = head_files.trained(Path(weights).expanduser())
+    table = dict(head_files.trained(Path(weights).expanduser()))
+    if table:
+        # Heads from before presence was learnt have the layer, but nothing in it.
+        table.setdefault("absent_share", 0.0)
     return {name: table[name] for name in TRAINED_FOR if name in table}
 
 

@@ -154,11 +154,11 @@ class IconModel:
         features = own(features)
         maps = torch.from_numpy(guidance.maps).to(self.extractor.device)
         with torch.inference_mode():
-            alpha = self._answered(features, maps)
+            alpha, presence = self._answered(features, maps)
         size = (images.shape[-2], images.shape[-1])
         if self.settings.head == "icon-768":
             alpha = from_square(alpha, size, self.settings.eval_geometry)
-        return Coarse(numbers(alpha[0, 0].clamp(0, 1)))
+        return Coarse(numbers(alpha[0, 0].clamp(0, 1)), presence=presence)
 
     # --- looking -------------------------------------------------------------------------------------
 
@@ -279,8 +279,8 @@ class IconModel:
             layers = (captured.from_features(features.look.features[self.settings.inter_block][0]),)
         return captured.propagated(layers, values).reshape(similar.shape)
 
-    def _answered(self, features: IconFeatures, maps: Tensor) -> Tensor:
-        """Alpha of what the head saw, ``(1, 1, h, w)``."""
+    def _answered(self, features: IconFeatures, maps: Tensor) -> tuple[Tensor, float | None]:
+        """Alpha of what the head saw, ``(1, 1, h, w)``, and presence, if it learnt to tell that."""
         device = self.extractor.device
         seen = features.seen.to(device)
         if isinstance(self.head, Icon768):
@@ -297,19 +297,18 @@ class IconModel:
                 if known is None:
                     known = icon_vitmatte.trimap(maps[:1][None], (seen.shape[-2], seen.shape[-1]))
                 seen = torch.cat([seen, known.to(device)], dim=1)
-            alpha: Tensor = self.head(seen, scales, attention, maps[:1][None])
-            return alpha
+            return self.head(seen, scales, attention, maps[:1][None]), None
         if isinstance(self.head, VitMatteHead):
-            answer: Tensor = self.head(seen, self._propagated(features, maps[0])[None, None])
-            return answer
+            return self.head(seen, self._propagated(features, maps[0])[None, None]), None
         assert isinstance(self.head, FlexOnBackbone)
         target = Encoded(
             tuple(features.look.features[number] for number in self._blocks), dict(features.look.layers)
         )
         opposed, contrasted = (maps[2], maps[3]) if bool(maps[2].any()) else (None, None)
         guidance = self.head.guidance(target, maps[0], maps[1], opposed, contrasted)
-        found: Tensor = self.head(seen, target, guidance).alpha.sigmoid()
-        return found
+        answer = self.head(seen, target, guidance)
+        learnt = self.settings.absent_share > 0
+        return answer.alpha.sigmoid(), float(answer.presence.sigmoid()) if learnt else None
 
 
 def card_of(backbone: Backbone, settings: IconSettings, stride: int) -> ModelCard:

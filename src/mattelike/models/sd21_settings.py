@@ -103,6 +103,9 @@ class IconSettings:
         resize_prompt: Accept a mask of another size than its photo.
         negative_mode: What negative references do to similarity.
         use_background: Take the background of a mask as negative.
+        absent_share: Share of the targets of a training whose reference is of another kind, so that the flex
+            head learns to say that a kind is not there; no other head is asked that. 0 leaves presence to
+            the evidence alone.
         presence_threshold: Presence below which the status is "absent"; None only reports it.
         side: Pixels of the square the head sees.
         inter: Table 5: use inter-similarity.
@@ -174,6 +177,7 @@ class IconSettings:
     resize_prompt: bool = False
     negative_mode: Literal["gate", "subtract", "none"] = "gate"
     use_background: bool = False
+    absent_share: float = 0.1
     presence_threshold: float | None = None
     side: int = 768
     inter: bool = True
@@ -276,6 +280,10 @@ def _check_ranges(settings: IconSettings) -> None:
     _demand(0 <= settings.timestep <= 999, f"timestep={settings.timestep}: must be 0 to 999")
     _demand(settings.temperature > 0, f"temperature={settings.temperature}: must be above 0")
     _demand(settings.learning_rate > 0, f"learning_rate={settings.learning_rate}: must be above 0")
+    _demand(
+        0 <= settings.absent_share < 1,
+        f"absent_share={settings.absent_share}: must be at least 0 and below 1",
+    )
     _demand(len(settings.seeds) > 0, "seeds: give at least one")
     numbers = (*settings.blocks, settings.inter_block)
     _demand(all(0 <= number <= 11 for number in numbers), "features, inter_block: blocks are 0 to 11")

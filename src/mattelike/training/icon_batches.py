@@ -36,6 +36,7 @@ class IconBatch:
         kinds: Matting or segmentation, as their sources say.
         references: ``(b, 3, s, s)`` in [-1, 1]; empty where none are needed.
         marks: bool ``(b, s, s)``, what is marked in them.
+        present: Whether each target shows what is marked; None where only a trace of it is in the square.
     """
 
     numbers: tuple[int, ...]
@@ -45,6 +46,7 @@ class IconBatch:
     kinds: tuple[Kind, ...]
     references: Tensor
     marks: Tensor
+    present: tuple[bool | None, ...]
 
 
 class IconBatches(torch.utils.data.Dataset[IconBatch]):
@@ -56,9 +58,11 @@ class IconBatches(torch.utils.data.Dataset[IconBatch]):
         count: How many batches there are.
         size: Samples of a batch.
         referenced: Whether references are needed; the variant with trimaps does without.
+        absent: Share of the targets whose reference is of another kind; their alpha is 0 everywhere.
 
     Raises:
-        UsageError: A group of one picture, and `allow_self` is not set.
+        UsageError: A group of one picture, and `allow_self` is not set; or absent targets are wanted of data
+            that shows one kind alone.
     """
 
     def __init__(
@@ -68,11 +72,16 @@ class IconBatches(torch.utils.data.Dataset[IconBatch]):
         count: int,
         size: int,
         referenced: bool = True,
+        absent: float = 0.0,
     ) -> None:
         self.settings = settings
-        self.count, self.size, self.referenced = count, size, referenced
+        self.count, self.size, self.referenced, self.absent = count, size, referenced, absent
         allow: Any = settings.allow_self if referenced else True
         self.pairs = Pairs(samples, settings.seeds[0], "random", allow)
+        if absent and len(self.pairs.things) < 2:
+            raise UsageError(
+                "all data shows one kind, so no target can lack it; add others, or set absent_share=0"
+            )
 
     def __len__(self) -> int:
         return self.count
@@ -80,10 +89,13 @@ class IconBatches(torch.utils.data.Dataset[IconBatch]):
     def __getitem__(self, number: int) -> IconBatch:
         """Batch `number`."""
         numbers = tuple(range(number * self.size, (number + 1) * self.size))
-        targets, references, marks, kinds = [], [], [], []
+        targets, references, marks, kinds, present = [], [], [], [], []
         for each in numbers:
-            reference, target = self.pairs.pair(*divmod(each, len(self.pairs)))
-            targets.append(self._square(target, each, "target"))
+            epoch, place = divmod(each, len(self.pairs))
+            reference, target, shown = self.pairs.question(epoch, place, self.absent)
+            square = self._square(target, each, "target")
+            targets.append(square if shown else emptied(square))
+            present.append(shows(square.alpha) if shown else False)
             kinds.append(target.kind)
             if self.referenced:
                 square = self._square(reference, each, "reference")
@@ -98,6 +110,7 @@ class IconBatches(torch.utils.data.Dataset[IconBatch]):
             kinds=tuple(kinds),
             references=torch.stack(references) if references else torch.zeros(0, 3, side, side),
             marks=torch.stack(marks) if marks else torch.zeros(0, side, side, dtype=torch.bool),
+            present=tuple(present),
         )
 
     def _square(self, sample: Sample, number: int, role: str) -> Square:
@@ -111,6 +124,17 @@ class IconBatches(torch.utils.data.Dataset[IconBatch]):
             generator,
             reference=role == "reference",
         )
+
+
+def emptied(square: Square) -> Square:
+    """The same picture where what is looked for is not in it: no alpha, and all of that is known."""
+    return Square(square.image, torch.zeros_like(square.alpha), None)
+
+
+def shows(alpha: Tensor) -> bool | None:
+    """Whether a square shows its thing; None for a trace of it, such as a shadow or a few hairs."""
+    most = float(alpha.max())
+    return True if most > MARKED_FROM else None if most > 0 else False
 
 
 def marked(alpha: Tensor, sample: Sample, may_be_empty: bool = False) -> Tensor:

@@ -222,12 +222,27 @@ def terms(
     }
 
 
+def presence_error(logits: Tensor, present: Sequence[bool | None]) -> Tensor:
+    """Cross-entropy of presence, summed over samples (specification 10.7).
+
+    Args:
+        logits: ``(b,)``.
+        present: Whether each target shows the kind; None where nobody can say, which counts nothing.
+    """
+    sure = torch.tensor([each is not None for each in present], device=logits.device)
+    wanted = torch.tensor([float(each or 0) for each in present], device=logits.device)
+    each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+    return (each * sure).sum()
+
+
 def total(
     alpha: Tensor,
     truths: Sequence[Truth],
     preset: Preset = "release",
     reduction: Literal["mean", "sum"] = "mean",
     reference_area: int = REFERENCE_AREA,
+    presence: Tensor | None = None,
+    present: Sequence[bool | None] = (),
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of a batch, and its terms summed by name.
 
@@ -237,6 +252,8 @@ def total(
         preset: Whose losses.
         reduction: ``sum`` over samples (release), or divided by their number.
         reference_area: See `REFERENCE_AREA`.
+        presence: Logits ``(b,)`` of a head that says whether the kind is there at all.
+        present: Whether it is; see `presence_error`.
 
     Raises:
         FloatingPointError: The loss is not finite or above `LIMIT`.
@@ -245,6 +262,8 @@ def total(
     for prediction, truth in zip(alpha[:, 0].float(), truths, strict=True):
         for name, value in terms(prediction, truth, preset, reference_area).items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value
+    if presence is not None:
+        sums["presence"] = presence_error(presence, present)
     scale = 1 / len(truths) if reduction == "mean" else 1.0
     loss = torch.stack(list(sums.values())).sum() * scale
     size = float(loss.detach())

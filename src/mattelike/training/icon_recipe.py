@@ -119,7 +119,9 @@ def task(recipe: IconRecipe, *, device: str = "cpu", processes: int = 1) -> Task
         optimiser=icon_schedule.optimiser(
             head, settings.optimizer, settings.learning_rate, settings.weight_decay
         ),
-        batches=IconBatches(learnt, settings, settings.max_steps * every, size, asked.referenced),
+        batches=IconBatches(
+            learnt, settings, settings.max_steps * every, size, asked.referenced, asked.absent
+        ),
         judged=asked.judged,
         rate=lambda step: settings.learning_rate * icon_schedule.warmup(step, settings.warmup_steps),
         steps=settings.max_steps,

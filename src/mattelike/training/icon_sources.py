@@ -79,7 +79,7 @@ def gathered(sources: Sequence[str], *, grouped: bool = True) -> list[Sample]:
     if len(sources) == 1:
         return found(sources[0], grouped=grouped)
     return [
-        replace(sample, name=f"{number}/{sample.name}", group=f"{number}/{sample.group}")
+        replace(sample, name=f"{number}/{sample.name}", group=f"{number}/{sample.group}", shows=sample.thing)
         for number, source in enumerate(sources)
         for sample in found(source, grouped=grouped)
     ]

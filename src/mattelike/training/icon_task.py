@@ -21,6 +21,7 @@ from mattelike.models.sd21_settings import IconSettings
 from mattelike.network import captured, icon_guidance
 from mattelike.network.icon_768 import Icon768
 from mattelike.network.icon_backbone import Encoded, FlexOnBackbone
+from mattelike.network.icon_flex import Answer
 from mattelike.training import icon_losses
 from mattelike.training.icon_batches import IconBatch
 from mattelike.training.icon_losses import Truth
@@ -55,10 +56,15 @@ class IconTask:
         """Whether references are needed."""
         return not isinstance(self.head, Icon768) or self.head.settings.referenced
 
+    @property
+    def absent(self) -> float:
+        """Share of the targets that lack the kind: only the flex head has an answer for them."""
+        return self.settings.absent_share if isinstance(self.head, FlexOnBackbone) else 0.0
+
     def judged(self, batch: IconBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of a batch and its terms; one gone wrong is no number, which the loop skips and counts."""
         truths = self.truths(batch)
-        alpha = self.alpha(batch, truths)
+        alpha, presence = self.answered(batch, truths)
         settings = self.settings
         try:
             loss, terms = icon_losses.total(
@@ -67,6 +73,8 @@ class IconTask:
                 settings.loss_preset,
                 settings.loss_batch_reduction,
                 settings.loss_reference_area,
+                presence,
+                batch.present,
             )
         except FloatingPointError:
             return alpha.sum() * float("nan"), {}
@@ -88,20 +96,19 @@ class IconTask:
             for alpha, trimap, kind in zip(batch.alphas, batch.trimaps, batch.kinds, strict=True)
         ]
 
-    def alpha(self, batch: IconBatch, truths: Sequence[Truth]) -> Tensor:
-        """The head's answers, ``(b, 1, s, s)``."""
+    def answered(self, batch: IconBatch, truths: Sequence[Truth]) -> tuple[Tensor, Tensor | None]:
+        """The head's answers ``(b, 1, s, s)``, and its logits of presence ``(b,)`` if it learns that."""
         device = self.extractor.device
         images = batch.targets.to(device)
         looks = [self._target(image[None], n) for image, n in zip(batch.targets, batch.numbers, strict=True)]
         queries = [self._queries(batch, at) for at in range(len(looks))] if self.referenced else []
         if isinstance(self.head, FlexOnBackbone):
-            return torch.cat(
-                [self._flex(images[at : at + 1], looks[at], queries[at]) for at in range(len(looks))]
-            )
+            answers = [self._flex(images[at : at + 1], looks[at], queries[at]) for at in range(len(looks))]
+            presence = torch.cat([each.presence for each in answers]) if self.absent else None
+            return torch.cat([each.alpha.sigmoid() for each in answers]), presence
         if self.settings.image_channels == 4:
             images = torch.cat([images, torch.stack([trimap_of(truth) for truth in truths])[:, None]], dim=1)
-        found: Tensor = self._icon_768(images, looks, queries)
-        return found
+        return self._icon_768(images, looks, queries), None
 
     # --- the heads -----------------------------------------------------------------------------------
 
@@ -123,7 +130,7 @@ class IconTask:
         found: Tensor = head(images, features, attention, similar)
         return found
 
-    def _flex(self, image: Tensor, look: Look, queries: Tensor) -> Tensor:
+    def _flex(self, image: Tensor, look: Look, queries: Tensor) -> Answer:
         head: Any = self.head
         inter = plain(look.features[self.settings.inter_block])[0]
         with torch.no_grad():
@@ -134,7 +141,7 @@ class IconTask:
                 {stride: tuple(layers) for stride, layers in look.layers.items()},
             )
             guidance = {level: plain(maps) for level, maps in head.guidance(seen, similar, best).items()}
-        found: Tensor = head(image, seen, guidance).alpha.sigmoid()
+        found: Answer = head(image, seen, guidance)
         return found
 
     # --- looking -------------------------------------------------------------------------------------

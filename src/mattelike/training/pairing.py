@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -118,8 +119,12 @@ class Pairs:
         self.policy = policy
         self.allow_self = allow_self
         self.groups: dict[str, list[int]] = defaultdict(list)
+        self.things: dict[str, list[int]] = defaultdict(list)
+        self.pictured: dict[Path, set[str]] = defaultdict(set)
         for number, sample in enumerate(self.samples):
             self.groups[sample.group].append(number)
+            self.things[sample.thing].append(number)
+            self.pictured[sample.image].add(sample.thing)
         alone = sorted(group for group, members in self.groups.items() if len(members) == 1)
         if alone and not allow_self:
             raise UsageError(
@@ -133,6 +138,24 @@ class Pairs:
     def pair(self, epoch: int, number: int) -> tuple[Sample, Sample]:
         """Reference and target number `number` of an epoch."""
         return self.samples[self._reference(epoch, number)], self.samples[number]
+
+    def question(self, epoch: int, number: int, absent: float = 0.0) -> tuple[Sample, Sample, bool]:
+        """As `pair`; with a chance of `absent` the reference is of a kind that the target lacks.
+
+        Data that names what is in a picture need not name everything: a kind counts as lacking where no
+        sample of the target's picture is of it. A target that shows every kind keeps its own reference.
+
+        Returns:
+            Reference, target, and whether the target shows the reference's kind.
+        """
+        target = self.samples[number]
+        if absent and _share(self.seed, "absent", epoch, number) < absent:
+            shown = self.pictured[target.image]
+            others = [n for thing, members in self.things.items() if thing not in shown for n in members]
+            if others:
+                chosen = others[int(_share(self.seed, "other", epoch, number) * len(others))]
+                return self.samples[chosen], target, False
+        return (*self.pair(epoch, number), True)
 
     def _reference(self, epoch: int, number: int) -> int:
         members = self.groups[self.samples[number].group]

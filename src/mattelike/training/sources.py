@@ -30,6 +30,8 @@ class Sample:
         kind: Whether alpha is a matte or a hard mask.
         is_reference: Marked as the reference of its group.
         areas: Shares of the picture that its instances cover; empty when not stated.
+        shows: The class of what it shows, where its source tells classes from groups: several groups may
+            show one. Empty: its group's name says it.
     """
 
     name: str
@@ -40,6 +42,12 @@ class Sample:
     kind: Kind = "matting"
     is_reference: bool = False
     areas: tuple[float, ...] = ()
+    shows: str = ""
+
+    @property
+    def thing(self) -> str:
+        """What it shows: samples with different words show different kinds."""
+        return (self.shows or self.group).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ def from_index(index: Path, roots: Path | Mapping[str, Path]) -> list[Sample]:
                 trimap=_optional(root / "trimap", stem),
                 kind="segmentation" if hard else "matting",
                 areas=areas,
+                shows=str(about["class"]).lower(),
             )
         )
     return found
