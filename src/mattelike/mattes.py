@@ -216,13 +216,13 @@ class Matte:
     ) -> None:
         """Writes one picture of it, whole or not at all; format by suffix.
 
-        Profile, EXIF, XMP, resolution and depth of the photo are kept.
+        Profile, EXIF, XMP, resolution and depth of the photo are kept; the model's `settings` go along.
 
         Args:
             path: Where to.
             emit: Which picture.
             background: For ``composite``: a colour or a photo; white by default.
-            strip: Leave metadata out (the profile stays, colours would be wrong without it).
+            strip: Leave metadata and settings out (the profile stays, colours would be wrong without it).
             note: Text to store in a PNG.
 
         Raises:
@@ -230,41 +230,27 @@ class Matte:
             UsageError: The format cannot hold it, or this model gives no uncertainty.
             SettingsError: No picture of that name, or a background that is no colour.
         """
+        along: dict[str, Any] = {"strip": strip, "note": note, "settings": self.settings}
+        photo = self.photo
         if emit == "cutout":
-            photos.write_cutout(
-                path,
-                self.foreground(),
-                self.alpha,
-                photo=self.photo,
-                strip=strip,
-                note=note,
-                keep_hidden=self.hidden,
-            )
+            colours = self.foreground()
+            photos.write_cutout(path, colours, self.alpha, photo=photo, keep_hidden=self.hidden, **along)
         elif emit == "alpha":
-            photos.write_alpha(
-                path, self.alpha, photo=self.photo, depth=self.photo.depth, strip=strip, note=note
-            )
+            photos.write_alpha(path, self.alpha, photo=photo, depth=photo.depth, **along)
         elif emit == "trimap":
-            photos.write_alpha(path, self.trimap(), photo=self.photo, depth=8, strip=strip, note=note)
+            photos.write_alpha(path, self.trimap(), photo=photo, depth=8, **along)
         elif emit == "uncertainty":
             if self.uncertainty is None:
                 raise UsageError("this model gives no uncertainty: write another picture of the matte")
-            photos.write_alpha(path, self.uncertainty, photo=self.photo, depth=8, strip=strip, note=note)
+            photos.write_alpha(path, self.uncertainty, photo=photo, depth=8, **along)
         elif emit == "foreground":
-            photos.write_rgb(path, self.foreground(), self.photo, strip=strip, note=note)
+            photos.write_rgb(path, self.foreground(), photo, **along)
         elif emit == "premultiplied":
-            photos.write_cutout(
-                path,
-                self.premultiplied(),
-                self.alpha,
-                photo=self.photo,
-                strip=strip,
-                note=note,
-                premultiplied=True,
-            )
+            colours = self.premultiplied()
+            photos.write_cutout(path, colours, self.alpha, photo=photo, premultiplied=True, **along)
         elif emit == "composite":
             behind = (255, 255, 255) if background is None else background
-            photos.write_rgb(path, self.composite(behind), self.photo, strip=strip, note=note)
+            photos.write_rgb(path, self.composite(behind), photo, **along)
         else:
             raise SettingsError(f"nothing to emit is called {emit!r}; there are: {', '.join(EMITS)}")
 

@@ -122,3 +122,18 @@ def test_trap_84_unfinished_files_of_killed_runs_are_swept(tmp_path: Path) -> No
         journal.sweep()
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.part"))
     assert left == ["deep/mine.part", "other/.mattelike-1.part"]  # another run may be at work elsewhere
+
+
+def test_a_models_settings_are_part_of_the_line_and_come_back(tmp_path: Path) -> None:
+    paths = [write(tmp_path / "in" / name) for name in ("a.png", "b.png")]
+    settings = json.dumps({"side": 768, "timestep": 200})
+    with Journal(tmp_path / "out") as journal:
+        journal.record(outcome(paths[0], settings=settings))
+        journal.record(outcome(paths[1]))
+        journal.finish()
+    first, second = (json.loads(line) for line in (tmp_path / "out" / REPORT).read_text().splitlines())
+    assert first["settings"] == {"side": 768, "timestep": 200}
+    assert "settings" not in second
+    with Journal(tmp_path / "out") as journal:
+        found = [journal.find(str(path)) for path in paths]
+    assert [each.settings for each in found if each] == [settings, ""]

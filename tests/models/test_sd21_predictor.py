@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from tests.models import tiny_sd
 
 import mattelike as ml
@@ -97,6 +98,9 @@ def test_A42_the_effective_settings_are_in_every_result(predictor: ml.Predictor,
     for written in (context.settings, matte.settings, Context.load(tmp_path / "disc.context").settings):
         settings = json.loads(written)
         assert (settings["timestep"], settings["ensemble_size"], settings["side"]) == (200, 2, 128)
+    matte.save(tmp_path / "disc.png", "alpha")
+    with Image.open(tmp_path / "disc.png") as image:
+        assert image.text["mattelike-settings"] == matte.settings  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("reuse", "runs"), [("true", 1), ("false", 2)])

@@ -80,3 +80,17 @@ def test_presets_set_everything_at_once_and_yield_to_single_settings() -> None:
     )  # fmt: skip
     flex = settings_of({"head": "icon-flex"})
     assert (flex.query_reduction, flex.s_align_corners) == ("mean", False)
+
+
+def test_results_do_not_say_where_things_lie() -> None:
+    own = settings_of(
+        {
+            "sd_path": "/home/me/models/sd21",
+            "unet": "C:\\models\\clean\\",
+            "sources": "rm-1k=/data/RM-1K,/data/own",
+        }
+    )
+    told = json.loads(own.as_json(places=False))
+    assert (told["sd_path"], told["unet"], told["sd_config"]) == ("sd21", "clean", None)
+    assert told["sources"] == ["RM-1K", "own"]
+    assert json.loads(own.as_json())["sd_path"] == "/home/me/models/sd21"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from tests.models import tiny_sd
 
 from mattelike import photos
@@ -51,6 +52,21 @@ def test_matte_writes_a_matte_for_every_photo(room: Path, tmp_path: Path) -> Non
     assert {path.name for path in out.glob("*.png")} == {
         f"{seed}.{what}" for seed in range(3) for what in ("png", "matte.png")
     }
+    # The effective settings are in every result: pictures, report, lines for machines; but for --strip.
+    report = [json.loads(line) for line in (out / "report.jsonl").read_text().splitlines()]
+    told = [json.loads(text(path)["mattelike-settings"]) for path in out.glob("*.png")]
+    for settings in (*told, *(row["settings"] for row in (*report, *rows[:-1]))):
+        assert (settings["side"], settings["ensemble_size"], settings["timestep"]) == (128, 1, 200)
+    one = tmp_path / "one.png"
+    again = run(room, "matte", room / "photos" / "1.png", *marked(room), "-o", one, "--strip")
+    assert again.exit_code == 0
+    assert "mattelike-settings" not in text(one)
+
+
+def text(path: Path) -> dict[str, str]:
+    with Image.open(path) as image:
+        found: dict[str, str] = image.text  # type: ignore[attr-defined]
+    return found
 
 
 def test_explain_draws_figure_3_and_figure_10(room: Path, tmp_path: Path) -> None:

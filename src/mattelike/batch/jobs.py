@@ -37,7 +37,7 @@ class Settings:
         keep_hidden: Keep the photo's colours where alpha is 0.
         gray: Cut-outs of gray photos are gray and alpha instead of RGB and alpha.
         allow_truncated: Take what is there of a damaged file.
-        strip: Leave EXIF, XMP and resolution out.
+        strip: Leave EXIF, XMP, resolution and the model's settings out.
         max_pixels: Refuse larger photos from their header; None is the default limit.
     """
 
@@ -149,6 +149,7 @@ class Outcome:
         error: Why it failed, one line; empty otherwise.
         notes: What is worth knowing, one sentence each.
         key: See `Job.key`; empty when failed.
+        settings: The model's effective settings, as JSON; empty when it has none.
         unchanged: It was done before and nothing has changed since.
         fatal: The batch cannot go on: the disk is full, or the output folder is gone.
     """
@@ -164,6 +165,7 @@ class Outcome:
     error: str = ""
     notes: tuple[str, ...] = ()
     key: str = ""
+    settings: str = ""
     unchanged: bool = False
     fatal: bool = False
 

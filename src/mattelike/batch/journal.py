@@ -229,7 +229,10 @@ def _line(outcome: Outcome, address: str) -> str:
     record = {
         field.name: getattr(outcome, field.name) for field in fields(outcome) if field.name not in _UNSAVED
     }
-    return json.dumps({**record, "source": address, "seconds": round(outcome.seconds, 3)})
+    # Part of the line, not a text in it; models without settings say nothing.
+    own = record.pop("settings")
+    said = {"settings": json.loads(own)} if own else {}
+    return json.dumps({**record, "source": address, "seconds": round(outcome.seconds, 3), **said})
 
 
 def _outcome(record: Mapping[str, Any]) -> Outcome:
@@ -245,6 +248,7 @@ def _outcome(record: Mapping[str, Any]) -> Outcome:
             **record,
             "outputs": tuple(record["outputs"]),
             "notes": tuple(record["notes"]),
+            "settings": json.dumps(record["settings"], sort_keys=True) if record.get("settings") else "",
             "size": None if size is None else (int(size[0]), int(size[1])),
         }
     )

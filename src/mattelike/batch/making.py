@@ -129,6 +129,7 @@ def written(done: Looked, job: Job) -> Outcome:
             seconds=time.monotonic() - began,
             notes=done.matte.notes,
             key=done.opened.key,
+            settings=done.matte.settings,
         )
 
     return _guarded(task, job, began, write)
@@ -213,6 +214,7 @@ def _write(matte: Matte, path: Path, emit: Emit, job: Job) -> None:
             gray=True,
             strip=settings.strip,
             note=note,
+            settings=matte.settings,
             keep_hidden=matte.hidden,
         )
         return

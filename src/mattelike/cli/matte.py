@@ -140,7 +140,7 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
     "--unpremultiply", is_flag=True, help="The photos' colours are multiplied by their alpha: undo that."
 )
 @click.option("--allow-truncated", is_flag=True, help="Take what is there of damaged photos.")
-@click.option("--strip", is_flag=True, help="Leave EXIF, XMP and resolution out of the results.")
+@click.option("--strip", is_flag=True, help="Leave EXIF, XMP, resolution and settings out.")
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),

@@ -135,7 +135,7 @@ def card_of(extractor: Extractor, other: ModelCard, settings: IconSettings) -> M
         licence=f"CreativeML Open RAIL++-M; {other.licence}",
         source=f"{backbone.source}; {other.source}",
         sha256=hashlib.sha256(identity.encode()).hexdigest(),
-        settings=settings.as_json(),
+        settings=settings.as_json(places=False),
     )
 
 

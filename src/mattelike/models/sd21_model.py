@@ -328,7 +328,7 @@ def card_of(backbone: Backbone, settings: IconSettings, stride: int) -> ModelCar
         licence="CreativeML Open RAIL++-M",
         source=backbone.source,
         sha256=hashlib.sha256(identity.encode()).hexdigest(),
-        settings=settings.as_json(),
+        settings=settings.as_json(places=False),
         reuses=settings.reuse_self,
     )
 

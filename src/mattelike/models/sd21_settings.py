@@ -7,6 +7,7 @@ The D numbers name the differences between paper and release as the documentatio
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_type_hints
@@ -23,6 +24,8 @@ FEATURES: Mapping[str, tuple[int, ...]] = {
     "paper0": (5, 8, 11),
     "paper1": (4, 7, 10),
 }
+# Settings that say where something lies.
+PLACES = ("sd_path", "sd_config", "unet", "sources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +199,16 @@ class IconSettings:
         named = FEATURES[self.features] if isinstance(self.features, str) else self.features
         return tuple(sorted(named))
 
-    def as_json(self) -> str:
-        """The effective settings, as every result and context carries them."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def as_json(self, *, places: bool = True) -> str:
+        """The effective settings.
+
+        Args:
+            places: Say where files lie. Results and contexts, which are passed on, say only their names.
+        """
+        table = asdict(self)
+        if not places:
+            table = {name: _named(value) if name in PLACES else value for name, value in table.items()}
+        return json.dumps(table, sort_keys=True)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -296,6 +306,13 @@ def _check_ranges(settings: IconSettings) -> None:
 def _demand(holds: bool, message: str) -> None:
     if not holds:
         raise SettingsError(message)
+
+
+def _named(place: Any) -> Any:
+    """A path, or several, without the folders around."""
+    if isinstance(place, str):
+        return re.split(r"[\\/]", place.rstrip("\\/"))[-1]
+    return place if place is None else [_named(each) for each in place]
 
 
 def default_dump() -> dict[str, Any]:

@@ -11,11 +11,13 @@ import numpy as np
 import pyvips
 
 from mattelike.errors import OutputError, UsageError
-from mattelike.photos import cicp, engine, tags
+from mattelike.photos import cicp, engine, packets, tags
 from mattelike.photos.engine import Image
 from mattelike.values import Float32, Photo, Pixels
 
 _STRIP = 1 << 20
+# Keyword of the text in a PNG that says how it was made.
+SETTINGS = "mattelike-settings"
 _UNKNOWN_DPI = (72.0, 72.0)
 _KEEP = "icc|other"
 
@@ -183,27 +185,42 @@ def options_of(kind: Kind, image: Image, quality: int | None) -> dict[str, Any]:
 
 
 def with_metadata(
-    image: Image, photo: Photo | None, *, coloured: bool, strip: bool, note: str | None
+    image: Image,
+    photo: Photo | None,
+    kind: Kind,
+    *,
+    coloured: bool,
+    strip: bool,
+    note: str | None,
+    settings: str,
 ) -> tuple[Image, str]:
     """The image with what the photo's file said, and libvips's word for what to keep of it.
 
     Args:
         image: Upright, as all pictures here.
         photo: Where the metadata comes from.
+        kind: The format.
         coloured: Whether the photo's profile describes the image, which it does not for an alpha.
-        strip: Leave EXIF, XMP and resolution out. The profile stays: without it colours would be others.
+        strip: Leave EXIF, XMP, resolution and settings out. The profile stays: colours would be
+            others without it.
         note: Text for a PNG; outside ASCII it is written with backslashes, as PNG's tEXt knows only Latin-1.
+        settings: How it was made, as JSON: a text of its own in a PNG, part of the XMP packet elsewhere.
     """
     metadata = photo.metadata if photo is not None and not strip else None
     exif, xmp = (metadata.exif, metadata.xmp) if metadata else (None, None)
+    settings = "" if strip else settings
+    if settings and kind is not _PNG:
+        xmp = packets.with_settings(xmp, settings)
     profile = photo.profile if photo is not None and coloured else None
     across, down = (metadata.dpi if metadata else None) or _UNKNOWN_DPI
     image = image.copy(xres=across / 25.4, yres=down / 25.4)
     image = engine.attach(image, icc_profile_data=profile, exif_data=exif, xmp_data=xmp)
     image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    if note is not None:
-        text = note.encode("ascii", "backslashreplace").decode("ascii")
-        image.set_type(pyvips.GValue.gstr_type, "png-comment-0-mattelike", text)
+    texts = {"png-comment-0-mattelike": note, f"png-comment-1-{SETTINGS}": settings or None}
+    for name, text in texts.items():
+        if text is not None:
+            plain = text.encode("ascii", "backslashreplace").decode("ascii")
+            image.set_type(pyvips.GValue.gstr_type, name, plain)
     return image, "|".join([_KEEP, *["exif"] * (exif is not None), *["xmp"] * (xmp is not None)])
 
 

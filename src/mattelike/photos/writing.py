@@ -52,6 +52,7 @@ def write_cutout(
     keep_hidden: bool = False,
     quality: int | None = None,
     note: str | None = None,
+    settings: str = "",
     suffix: str | None = None,
 ) -> None:
     """Write colours with alpha.
@@ -71,6 +72,8 @@ def write_cutout(
         keep_hidden: Keep the colours where alpha is 0 (trap 55).
         quality: 1 to 100, to write WebP with loss, or AVIF with another loss than that of 90.
         note: Text to store in a PNG under the keyword ``mattelike``.
+        settings: How it was made, as JSON (`Matte.settings`): stored in a PNG under the keyword
+            ``mattelike-settings``, elsewhere in the XMP packet; `strip` leaves it out.
         suffix: Format for an open file, such as ``".png"``; by default that of its name, else PNG.
 
     Raises:
@@ -81,7 +84,7 @@ def write_cutout(
         _suffix(target, suffix),
         pixels,
         alpha,
-        _Along(photo, strip, quality, note),
+        _Along(photo, strip, quality, note, settings),
         gray=gray,
         premultiplied=premultiplied,
         keep_hidden=keep_hidden,
@@ -98,6 +101,7 @@ def write_alpha(
     strip: bool = False,
     quality: int | None = None,
     note: str | None = None,
+    settings: str = "",
     suffix: str | None = None,
 ) -> None:
     """Write an alpha as a gray picture.
@@ -110,13 +114,14 @@ def write_alpha(
         strip: Leave EXIF, XMP and resolution out.
         quality: As for `write_cutout`.
         note: As for `write_cutout`.
+        settings: As for `write_cutout`.
         suffix: As for `write_cutout`.
 
     Raises:
         UsageError: Alpha outside [0, 1], another depth, an unknown format.
         OutputError: It cannot be written there; nothing is left behind.
     """
-    _put(target, _matte(_suffix(target, suffix), alpha, depth, _Along(photo, strip, quality, note)))
+    _put(target, _matte(_suffix(target, suffix), alpha, depth, _Along(photo, strip, quality, note, settings)))
 
 
 def write_rgb(
@@ -127,6 +132,7 @@ def write_rgb(
     strip: bool = False,
     quality: int | None = None,
     note: str | None = None,
+    settings: str = "",
     suffix: str | None = None,
 ) -> None:
     """Write an opaque picture.
@@ -138,13 +144,14 @@ def write_rgb(
         strip: As for `write_cutout`.
         quality: As for `write_cutout`; JPEG is written with 95 by default.
         note: As for `write_cutout`.
+        settings: As for `write_cutout`.
         suffix: As for `write_cutout`.
 
     Raises:
         UsageError: Pixels that are not RGB, an unknown format.
         OutputError: It cannot be written there; nothing is left behind.
     """
-    _put(target, _opaque(_suffix(target, suffix), pixels, _Along(photo, strip, quality, note)))
+    _put(target, _opaque(_suffix(target, suffix), pixels, _Along(photo, strip, quality, note, settings)))
 
 
 def encode(
@@ -160,12 +167,13 @@ def encode(
     keep_hidden: bool = False,
     quality: int | None = None,
     note: str | None = None,
+    settings: str = "",
 ) -> bytes:
     """The bytes of a file: a cut-out of pixels and alpha, an opaque picture of pixels, a matte of alpha.
 
     Arguments and errors are those of `write_cutout`, `write_rgb` and `write_alpha`.
     """
-    along = _Along(photo, strip, quality, note)
+    along = _Along(photo, strip, quality, note, settings)
     if pixels is not None and alpha is not None:
         output = _cutout(
             suffix, pixels, alpha, along, gray=gray, premultiplied=premultiplied, keep_hidden=keep_hidden
@@ -190,6 +198,7 @@ class _Along:
     strip: bool
     quality: int | None
     note: str | None
+    settings: str
 
 
 def _cutout(
@@ -239,7 +248,9 @@ def _output(image: Image, kind: Kind, along: _Along, *, coloured: bool, associat
     points = photo.metadata.cicp if photo is not None and coloured else None
     if points is not None and kind is not KINDS[".png"]:
         raise UsageError("the colours of an HDR photo can be declared in PNG only: write .png")
-    image, keep = with_metadata(image, photo, coloured=coloured, strip=along.strip, note=along.note)
+    image, keep = with_metadata(
+        image, photo, kind, coloured=coloured, strip=along.strip, note=along.note, settings=along.settings
+    )
     options = {**options_of(kind, image, along.quality), "keep": keep}
     return Output(image, kind, options, associated, points)
 
