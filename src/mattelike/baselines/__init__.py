@@ -143,7 +143,7 @@ BASELINES: Mapping[str, Baseline] = {
             f"{_HERE}.laplacian:knn",
             "trimap",
             "baselines",
-            "KNN matting (Chen et al. 2013), by PyMatting",
+            "KNN matting (Chen et al. 2013), neighbours by PyMatting",
         ),
         Baseline(
             "vitmatte",

@@ -1,4 +1,4 @@
-"""Closed-form and KNN matting from a trimap, by PyMatting."""
+"""Closed-form and KNN matting from a trimap, on PyMatting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mattelike import photos
-from mattelike.baselines import Answer, Help, Reference
+from mattelike.baselines import Answer, Help, Reference, neighbours
 from mattelike.baselines.asked import own_trimap
 from mattelike.models.extras import imported
 from mattelike.values import Float32, Photo
@@ -30,11 +30,11 @@ def solved(estimate: Estimate, photo: Photo, trimap: Float32) -> Float32:
 
 
 class Solver:
-    """A method of PyMatting.
+    """A method on PyMatting.
 
     Args:
         name: Of the method.
-        function: Of PyMatting.
+        estimate: What solves it, or the name of PyMatting's function that does.
 
     Raises:
         MissingExtraError: PyMatting is not installed.
@@ -42,10 +42,11 @@ class Solver:
 
     help: Help = "trimap"
 
-    def __init__(self, name: str, function: str) -> None:
+    def __init__(self, name: str, estimate: Estimate | str) -> None:
         library: Any = imported("pymatting", extra="baselines", purpose=f"the method {name!r}")
-        self._estimate: Estimate = getattr(library, function)
-        self._about = {"method": name, "pymatting": str(library.__version__)}
+        own = "" if isinstance(estimate, str) else "given pixels as a border condition"
+        self._estimate: Estimate = getattr(library, estimate) if isinstance(estimate, str) else estimate
+        self._about = {"method": name, "pymatting": str(library.__version__), "solved": own}
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -72,4 +73,4 @@ def closed_form(*, device: str = "auto", threads: int | None = None) -> Solver:
 
 def knn(*, device: str = "auto", threads: int | None = None) -> Solver:
     """KNN matting; device and threads are PyMatting's own."""
-    return Solver("knn", "estimate_alpha_knn")
+    return Solver("knn", neighbours.estimate)
