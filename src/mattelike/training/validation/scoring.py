@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mattelike.metrics import auroc
+from mattelike.metrics import auroc, iou
 from mattelike.prompts import Prompt
 from mattelike.training.validation.drawing import Drawn, Studio
 from mattelike.training.validation.marking import marked
@@ -84,7 +84,7 @@ def judged(method: Method, studio: Studio, question: Question, form: Form) -> tu
     score = Score(
         question,
         form,
-        overlap(answer.alpha, truth),
+        iou(answer.alpha, truth),
         difference(answer.alpha, truth),
         answer.presence,
         target.soft,
@@ -99,15 +99,8 @@ def references(studio: Studio, question: Question, form: Form) -> list[tuple[NDA
     return [(each.rgb, marked(form, each.alpha(question.kind), question.seed)) for each in shown]
 
 
-def overlap(alpha: Float32, truth: Float32) -> float:
-    """Intersection over union of what is more than half there."""
-    found, wanted = alpha > 0.5, truth > 0.5
-    union = np.count_nonzero(found | wanted)
-    return np.count_nonzero(found & wanted) / union if union else 1.0
-
-
 def difference(alpha: Float32, truth: Float32) -> float:
-    """Sum of absolute differences, in thousands."""
+    """Sum of absolute differences, in thousands: those of float32, as these tables always were."""
     return float(np.abs(alpha - truth).sum(dtype=np.float64)) / 1000
 
 
