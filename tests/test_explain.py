@@ -41,6 +41,23 @@ def test_similarity_is_high_where_the_thing_is() -> None:
         assert inside > 0.8 and outside < 0.2
 
 
+def test_the_target_is_looked_at_once_and_what_was_seen_will_do() -> None:
+    predictor, pixels, roles = toy(), picture(3), []
+    context = context_of(predictor)
+
+    class Counting(ToyModel):
+        def features(self, images, role):  # type: ignore[no-untyped-def,override]
+            roles.append(role)
+            return super().features(images, role)
+
+    predictor.model = Counting()
+    found = explain.explain(predictor, pixels, context)
+    assert roles == ["target"]
+    again = explain.explain(predictor, predictor.seen(pixels), context)
+    assert roles == ["target"] * 2
+    assert np.array_equal(found.matte.alpha, again.matte.alpha)
+
+
 def test_every_captured_layer_has_its_own_map() -> None:
     predictor = toy()
     predictor.model = Attentive()

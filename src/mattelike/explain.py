@@ -21,7 +21,7 @@ from mattelike.figures import Picture, heat, levels, over_squares, row, shown
 from mattelike.framing import Frame
 from mattelike.mattes import Matte
 from mattelike.models import contrastive
-from mattelike.predictor import PhotoLike, Predictor, look
+from mattelike.predictor import PhotoLike, Predictor, Seen, look
 from mattelike.values import Bool, Features, Float32, ModelCard, Photo
 
 
@@ -76,21 +76,21 @@ class _Layer:
     grid: tuple[int, int]
 
 
-def explain(predictor: Predictor, photo: PhotoLike, context: Context) -> Explanation:
-    """Looks at a photo and keeps what lies between it and the answer.
+def explain(predictor: Predictor, photo: PhotoLike | Seen, context: Context) -> Explanation:
+    """Looks at a photo, once, and keeps what lies between it and the answer.
 
     Args:
         predictor: The model.
-        photo: The target.
+        photo: The target, or what the model has seen of it.
         context: Of the same model.
 
     Raises:
         ContextError: The context belongs to another model.
         PhotoError: The photo cannot be read.
     """
-    target = photos.read(photo)
-    matte = predictor.matte(target, context)
-    frame, _, features = look(predictor.model, target, "target")
+    seen = photo if isinstance(photo, Seen) else predictor.seen(photo)
+    matte = predictor.finish(predictor.answer(seen, context))
+    frame, features = seen.frame, seen.features
     similar = matte.guidance.similarity
     maps = [_cut("S", similar, frame)]
     if not features.attention:

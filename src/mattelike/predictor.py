@@ -56,6 +56,23 @@ def load(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One photo as a model looked at it, before it is asked anything: as large as the model's features.
+
+    Attributes:
+        photo: The photo, at its own size.
+        frame: How it was shown to the model.
+        images: What the model was fed, float32 ``(1, 3, h, w)``.
+        features: What it saw.
+    """
+
+    photo: Photo
+    frame: Frame
+    images: Float32
+    features: Features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Glance:
     """What a model says of one photo, at the size it sees.
 
@@ -254,24 +271,52 @@ class Predictor:
             PhotoError: As for `matte`.
         """
         if not isinstance(context, Context):
-            return self._own(photos.read(photo), context)
+            context, seen = self.itself(photo, context)
+            return self.answer(seen, context)
         context.check(self.card)
-        photo = photos.read(photo)
-        frame, images, features = look(self.model, photo, "target")
-        guidance = self.model.guide(features, context)
-        return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
+        return self.answer(self.seen(photo), context)
 
-    def _own(self, photo: Photo, prompt: Prompt) -> Glance:
-        """The photo as its own reference, looked at once by a model that can."""
+    def seen(self, photo: PhotoLike) -> Seen:
+        """Looks at a photo as a target, to ask about it once or several times.
+
+        Raises:
+            PhotoError: As for `matte`.
+        """
+        photo = photos.read(photo)
+        return Seen(photo, *look(self.model, photo, "target"))
+
+    def answer(self, seen: Seen, context: Context) -> Glance:
+        """What the model says of a photo it has looked at.
+
+        Raises:
+            ContextError: As for `matte`.
+        """
+        context.check(self.card)
+        guidance = self.model.guide(seen.features, context)
+        return Glance(
+            seen.photo, seen.frame, guidance, self.model.alpha(seen.images, seen.features, guidance)
+        )
+
+    def itself(self, photo: PhotoLike, prompt: Prompt) -> tuple[Context, Seen]:
+        """A photo as its own reference (the paper's "Ours*"), looked at once by a model that can.
+
+        Args:
+            photo: As for `matte`.
+            prompt: What is marked on it.
+
+        Raises:
+            PromptError: A mark that means nothing on it.
+            PhotoError: It cannot be read.
+        """
+        photo = photos.read(photo)
         roi = prompts.resolve(prompt, photo, photos.read)
         # A thing too small for the whole photo's grid is looked at from close up, as any reference is.
         if not self.card.reuses or framing.close_up(roi) is not None:
-            return self.glance(photo, self.encode(photo, prompt))
-        frame, images, features = look(self.model, photo, "target")
-        weights = self._weights(roi, frame, features, images)
-        context = self._learnt(photo, thumbnail(photo, roi), roi.notes, frame, features, weights)
-        guidance = self.model.guide(features, context)
-        return Glance(photo, frame, guidance, self.model.alpha(images, features, guidance))
+            return self.encode(photo, prompt), self.seen(photo)
+        seen = self.seen(photo)
+        weights = self._weights(roi, seen.frame, seen.features, seen.images)
+        picture = thumbnail(photo, roi)
+        return self._learnt(photo, picture, roi.notes, seen.frame, seen.features, weights), seen
 
     def finish(self, glance: Glance, *, refine: Refine = True) -> Matte:
         """The second half of `matte`: from what the model saw to the photo's own size.

@@ -50,6 +50,8 @@ def command(**given: Any) -> None:
 
 
 def _explained(given: dict[str, Any]) -> Any:
+    from dataclasses import replace
+
     from mattelike import explain, photos
     from mattelike.cli.sought import reference, sought
 
@@ -57,8 +59,9 @@ def _explained(given: dict[str, Any]) -> Any:
     marked = None
     if given["like"] or (options.prompt(given) is not None and not given["contexts"]):
         marked = reference(given["like"] or given["photo"], None, given)
+        marked = replace(marked, itself=not given["like"] and not given["contexts"])
     looked_for = sought(given["contexts"], marked, given)
-    found = explain.explain(looked_for.predictor, photo, looked_for.context)
+    found = explain.explain(looked_for.predictor, looked_for.seen or photo, looked_for.context)
     return explain.draw(found, looked_for.context, side=given["side"])
 
 

@@ -17,7 +17,7 @@ from mattelike.cli import options
 from mattelike.cli.progress import tell_notes
 from mattelike.contexts import Context, joined
 from mattelike.errors import UsageError
-from mattelike.predictor import Predictor
+from mattelike.predictor import Predictor, Seen
 from mattelike.prompts import Prompt
 from mattelike.values import Photo
 
@@ -30,11 +30,13 @@ class Sought:
         predictor: The model.
         context: What to look for.
         identity: Hash of what the context comes from.
+        seen: What the model saw of the photo that is its own reference, if there is one.
     """
 
     predictor: Predictor
     context: Context
     identity: str
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +47,13 @@ class Reference:
         photo: The photo.
         prompt: The marks.
         identity: Hash of both.
+        itself: It is the photo to be cut out, too, and the only reference.
     """
 
     photo: Photo
     prompt: Prompt
     identity: str
+    itself: bool = False
 
 
 def reference(source: str, data: bytes | None, given: Mapping[str, Any]) -> Reference:
@@ -103,15 +107,20 @@ def sought(
     predictor = options.load(name, given["options"], given["device"], given["threads"])
     for context in contexts:
         context.check(predictor.card)
+    seen = None
     if marked is not None:
-        contexts.append(predictor.encode(marked.photo, marked.prompt))
-        tell_notes(contexts[-1].notes)
+        if marked.itself:
+            own, seen = predictor.itself(marked.photo, marked.prompt)
+        else:
+            own = predictor.encode(marked.photo, marked.prompt)
+        contexts.append(own)
+        tell_notes(own.notes)
     whole = joined(contexts)
     if not (whole.weights > 0).any():
         raise UsageError("the context says only what is not meant; add a reference of what is")
     parts = [content_hash(Path(path).read_bytes()) for path in paths]
     parts += [marked.identity] if marked is not None else []
-    return Sought(predictor, whole, content_hash("\n".join(parts).encode()))
+    return Sought(predictor, whole, content_hash("\n".join(parts).encode()), seen)
 
 
 def standard_input() -> bytes:
