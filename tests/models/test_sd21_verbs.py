@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from tests.models import tiny_sd
 
+import mattelike as ml
 from mattelike import photos
 from mattelike.cli import main
-from mattelike.models import sd21
+from mattelike.models import sd21, sd21_extractor
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,49 @@ def test_matte_writes_a_matte_for_every_photo(room: Path, tmp_path: Path) -> Non
     again = run(room, "matte", room / "photos" / "1.png", *marked(room), "-o", one, "--strip")
     assert again.exit_code == 0
     assert "mattelike-settings" not in text(one)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with every run of the U-Net."""
+    found: list[str] = []
+    plain = sd21_extractor.Extractor.look
+
+    def counted(self: Any, *given: Any) -> Any:
+        found.append("look")
+        return plain(self, *given)
+
+    monkeypatch.setattr(sd21_extractor.Extractor, "look", counted)
+    return found
+
+
+@pytest.mark.parametrize("output", ["one.png", "folder"])
+def test_A18_a_photo_marked_itself_is_looked_at_once(
+    room: Path, tmp_path: Path, looks: list[str], output: str
+) -> None:
+    photo, mask = room / "photos" / "1.png", room / "mask.png"
+    asked = ("matte", photo, "--mask", mask, "-o", tmp_path / output, "--workers", 1)
+    result = run(room, *asked)
+    assert result.exit_code == 0, result.output
+    assert looks == ["look"]
+    # And is what the call from Python gives.
+    predictor = ml.load(
+        "sd21", source=room / "sd", device="cpu", weights="untrained", side=128, ensemble_size=1
+    )
+    wanted = predictor.matte(photo, ml.Mask(mask))
+    wanted.save(tmp_path / "wanted.png")
+    made = tmp_path / output if output == "one.png" else tmp_path / output / "1.png"
+    assert np.array_equal(photos.read(made).alpha, photos.read(tmp_path / "wanted.png").alpha)
+
+
+@pytest.mark.parametrize(("like", "count"), [(True, 2), (False, 1)])
+def test_explaining_looks_at_every_photo_once(
+    room: Path, tmp_path: Path, looks: list[str], like: bool, count: int
+) -> None:
+    marks = marked(room) if like else ("--mask", room / "mask.png")
+    result = run(room, "explain", room / "photos" / "1.png", *marks, "-o", tmp_path / "3.png")
+    assert result.exit_code == 0, result.output
+    assert len(looks) == count
 
 
 def text(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 from mattelike.contexts import Context
 from mattelike.errors import UsageError
 from mattelike.mattes import EMITS, Emit
+from mattelike.predictor import Glance
 from mattelike.refinement import Refine
 
 Result = Literal["present", "unsure", "absent", "failed"]
@@ -88,6 +89,7 @@ class Task:
         outputs: What to write where, relative to the output folder, one entry for each of ``Settings.emit``.
         known: Key of the last finished outcome; the photo is left alone if that has not changed.
         data: Content of the file where it has no path.
+        glance: What the model said of it already, where it is its own reference.
     """
 
     source: str
@@ -95,6 +97,7 @@ class Task:
     outputs: tuple[tuple[Emit, str], ...]
     known: str = ""
     data: bytes | None = None
+    glance: Glance | None = None
 
     def outputs_of(self, number: int | None) -> tuple[tuple[Emit, str], ...]:
         """Outputs for one of several things in the photo, numbered from 1; None for all together."""

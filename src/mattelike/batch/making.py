@@ -101,10 +101,18 @@ def looked(ready: Opened, job: Job, predictor: Predictor) -> Looked | Outcome:
     began = time.monotonic() - ready.seconds
 
     def look() -> Looked:
-        matte = _tried_twice(lambda: predictor.matte(ready.photo, job.context, refine=job.settings.refine))
+        matte = _tried_twice(lambda: _answer(ready, job, predictor))
         return Looked(ready, replace(matte, hidden=job.settings.keep_hidden), time.monotonic() - began)
 
     return _guarded(ready.task, job, began, look)
+
+
+def _answer(ready: Opened, job: Job, predictor: Predictor) -> Matte:
+    """The matte; of a photo that is its own reference and was not read otherwise, from the look it had."""
+    glance = ready.task.glance
+    if glance is None or not np.array_equal(glance.photo.pixels, ready.photo.pixels):
+        return predictor.matte(ready.photo, job.context, refine=job.settings.refine)
+    return predictor.finish(replace(glance, photo=ready.photo), refine=job.settings.refine)
 
 
 def written(done: Looked, job: Job) -> Outcome:

@@ -92,6 +92,7 @@ def _to_file(given: Given, settings: Settings, target: Path, *, silent: bool = F
         raise OutputError(f"{target.parent}: cannot be made ({error.strerror or error})") from error
     plan, marked = _with_input(plan, given)
     looked_for = sought(given["contexts"], marked, given)
+    plan = _with_glance(plan, looked_for)
     tell_device(given, looked_for.predictor)
     base = _base(looked_for, settings)
     job = Job((), looked_for.context, settings, plan.out, base, sheet=False)
@@ -122,6 +123,7 @@ def _to_folder(given: Given, settings: Settings, out: Path) -> int:
         journal.sweep()
         plan, marked = _with_input(plan, given)
         looked_for = sought(given["contexts"], marked, given)
+        plan = _with_glance(plan, looked_for)
         base = _base(looked_for, settings)
         LastRun(looked_for.context, base, settings, f".{given['suffix']}").save(out)
         job = Job((), looked_for.context, settings, out, base, sheet=not given["no_sheet"])
@@ -158,7 +160,15 @@ def _with_input(plan: Plan, given: Given) -> tuple[Plan, Reference | None]:
     if given["contexts"] or len(plan.tasks) != 1 or given["watch"]:
         raise UsageError("which photo are the marks on? name it with --like PHOTO")
     task = plan.tasks[0]
-    return plan, reference(task.source, task.data, given)
+    return plan, replace(reference(task.source, task.data, given), itself=True)
+
+
+def _with_glance(plan: Plan, looked_for: Sought) -> Plan:
+    """The plan, where its photo is its own reference and was looked at for that, with the answer to it."""
+    if looked_for.seen is None:
+        return plan
+    glance = looked_for.predictor.answer(looked_for.seen, looked_for.context)
+    return replace(plan, tasks=tuple(replace(task, glance=glance) for task in plan.tasks))
 
 
 def _watched(given: Given, job: Job, engine: Engine, journal: Journal) -> int:
