@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types layers test fuzz docs demo bench mini pack train model validate lock clean
+.PHONY: help setup check format lint types layers test fuzz docs demo bench costs mini large public pack train model graphs validate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -11,6 +11,8 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 DATA ?= ../shared/data
 PACK ?= packs/full
 RUN ?=
+EVERY ?= 5
+METHODS ?= -m embedded -m imagenet -m nearest -m free -m grabcut -m closed-form -m knn
 CODE := src tests docs examples benchmarks scripts recipes
 
 help:  ## what can be typed
@@ -25,8 +27,10 @@ setup: .venv/ready  ## the environment for everything here, in .venv
 	$(BIN)/python $(PIP) --editable '.[$(EXTRAS)]' --group check --group docs --group model
 	touch $@
 
-check: setup  ## format, lint, types, import layers, tests, documentation: what must be green
+check: setup  ## format, lint, types, import layers, tests, rehearsed training, documentation: what must be green
 	$(MAKE) --no-print-directory format lint types layers test docs
+	rm -rf runs/smoke
+	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory model SMOKE=1
 
 format: setup
 	$(BIN)/ruff format --check $(CODE)
@@ -55,12 +59,22 @@ docs: setup  ## the documentation as web pages, in docs/_build/html
 demo:  ## a light install in .venv-demo and the main job on examples/; results in demo/
 	PYTHON=$(PYTHON) scripts/demo
 
-bench: setup  ## seconds, start-up and memory of the main job, as JSON lines
+bench: costs large  ## what the main job costs, and the larger mini benchmark
+
+costs: setup  ## seconds, start-up and memory of the main job, as JSON lines
 	$(BIN)/python benchmarks/matting.py $(BENCH)
 
-mini: setup  ## the mini benchmark (MINI=--large for the larger) and methods that need no weights on it, in runs/mini
+mini: setup  ## the mini benchmark (MINI="--own CUTOUTS") and seven methods on it, in runs/mini
 	$(BIN)/python recipes/mini_benchmark.py runs/mini/benchmark $(MINI)
-	$(BIN)/mattelike evaluate runs/mini/benchmark -m embedded -m imagenet -m nearest -m grabcut -m closed-form -m knn -o runs/mini/report
+	$(BIN)/mattelike evaluate runs/mini/benchmark $(METHODS) -o runs/mini/report
+
+large: setup  ## the larger mini benchmark, the same; an hour or two
+	$(BIN)/python recipes/mini_benchmark.py runs/large/benchmark --large $(MINI)
+	$(BIN)/mattelike evaluate runs/large/benchmark $(METHODS) -o runs/large/report
+
+public: setup pack  ## seven methods on the public validation (EVERY=1 for all of it), in runs/public
+	$(BIN)/python recipes/validation_benchmark.py runs/public/benchmark --pack $(PACK) --quick --every $(EVERY)
+	$(BIN)/mattelike evaluate runs/public/benchmark $(METHODS) -o runs/public/report
 
 pack: $(PACK)/pack.json  ## what training reads, from the data sets in DATA
 
@@ -70,7 +84,10 @@ $(PACK)/pack.json: | setup
 train: setup pack  ## the embedded model by its recipe; goes on where it was stopped
 	$(BIN)/mattelike train recipes/embedded.toml --pack $(PACK)
 
-model: setup  ## the shipped graphs, from the committed checkpoint or the average of RUN
+model: setup  ## trains, exports and measures all that ships; SMOKE=1 rehearses it in minutes, in runs/smoke
+	$(BIN)/python recipes/model.py $(if $(SMOKE),--smoke runs/smoke,--data $(DATA) --pack $(PACK) $(MODEL))
+
+graphs: setup  ## the shipped graphs, from the committed checkpoint or the average of RUN
 	$(BIN)/python recipes/export.py $(RUN)
 
 validate: setup pack  ## the public validation of the shipped model

@@ -3,7 +3,8 @@
 Every kind is one group. Its references show one thing each. Its targets are of three splits: ``scenes``
 (the thing and distractors), ``absent`` (distractors alone, alpha 0 everywhere) and, of drawn kinds,
 ``photo-to-render`` (the same kind in the other style). Things from the example photos are the same thing in
-every picture: their groups have the relation ``instance``, drawn kinds have ``category``.
+every picture: their groups have the relation ``instance``, drawn kinds have ``category``. Cut-outs of a
+folder of one's own are kinds as well.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import csv
 import math
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ import numpy as np
 from mattelike import photos
 from mattelike.evaluation.mini import cuttings, grounds
 from mattelike.evaluation.mini.canvas import Pose, over
+from mattelike.evaluation.mini.more_things import MORE
 from mattelike.evaluation.mini.things import KINDS, Style, thing
 from mattelike.figures import levels
 from mattelike.values import Float32
@@ -56,7 +58,8 @@ class Edition:
 
 
 SMALL = Edition()
-LARGE = Edition(side=640, references=4, scenes=8, absent=3, renders=4)
+LARGE = Edition(side=640, references=4, scenes=6, absent=2, renders=2, kinds=(*KINDS, *MORE))
+ALL = {**KINDS, **MORE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ class _Wanted:
         return f"{self.group}/{self.split}-{self.number:02}"
 
 
-def build(folder: Path, examples: Path, edition: Edition = SMALL, seed: int = 1) -> Path:
+def build(
+    folder: Path, examples: Path, edition: Edition = SMALL, seed: int = 1, own: Path | None = None
+) -> Path:
     """Builds the benchmark; the same on every machine.
 
     Args:
@@ -80,15 +85,19 @@ def build(folder: Path, examples: Path, edition: Edition = SMALL, seed: int = 1)
         examples: The folder ``examples`` of a checkout.
         edition: How large.
         seed: Of all chance.
+        own: Folder of cut-outs with transparency, a folder a kind, that become groups beside the others;
+            those of a kind with several have other ones in targets than in references.
 
     Returns:
         The table ``benchmark.csv`` in the folder, which `mattelike evaluate` takes.
 
     Raises:
-        UsageError: The example photos are not there.
+        UsageError: The example photos are not there, or a file of `own` is no cut-out.
         OutputError: The folder cannot be written to.
     """
-    studio = _Studio(examples, edition, seed)
+    given = cuttings.read_own(own, (*ALL, *cuttings.THINGS), edition.side) if own else {}
+    edition = replace(edition, cuts=(*edition.cuts, *given))
+    studio = _Studio(examples, edition, seed, given)
     rows = []
     for wanted in _wanted(edition):
         rgb, alpha = studio.picture(wanted)
@@ -96,7 +105,7 @@ def build(folder: Path, examples: Path, edition: Edition = SMALL, seed: int = 1)
         place.parent.mkdir(parents=True, exist_ok=True)
         photos.write_rgb(place.with_suffix(".jpg"), levels(rgb), quality=QUALITY)
         photos.write_alpha(place.with_suffix(".png"), alpha)
-        rows.append(_row(wanted, edition))
+        rows.append(_row(wanted, studio.alike(wanted.group)))
     table = folder / "benchmark.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -113,8 +122,7 @@ def _wanted(edition: Edition) -> Iterator[_Wanted]:
             yield from (_Wanted(group, "photo-to-render", number) for number in range(edition.renders))
 
 
-def _row(wanted: _Wanted, edition: Edition) -> Sequence[str]:
-    relation = "category" if wanted.group in edition.kinds else "instance"
+def _row(wanted: _Wanted, relation: str) -> Sequence[str]:
     reference = wanted.split == "reference"
     split = "references" if reference else wanted.split
     image, alpha = f"{wanted.name}.jpg", f"{wanted.name}.png"
@@ -124,11 +132,23 @@ def _row(wanted: _Wanted, edition: Edition) -> Sequence[str]:
 class _Studio:
     """Makes pictures; each depends on the seed and its own name alone."""
 
-    def __init__(self, examples: Path, edition: Edition, seed: int) -> None:
+    def __init__(
+        self, examples: Path, edition: Edition, seed: int, own: Mapping[str, Sequence[Float32]]
+    ) -> None:
         self.edition = edition
         self.seed = seed
         self.parts = cuttings.read_parts(examples)
-        self.cuts = {name: cuttings.read_thing(examples, name) for name in edition.cuts}
+        self.cuts: dict[str, Sequence[Float32]] = {
+            name: own[name] if name in own else [cuttings.read_thing(examples, name)] for name in edition.cuts
+        }
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return (*dict.fromkeys((*KINDS, *self.edition.kinds)), *self.edition.cuts)
+
+    def alike(self, group: str) -> Literal["instance", "category"]:
+        """Whether a group shows one thing or several of a kind."""
+        return "instance" if len(self.cuts.get(group, ())) == 1 else "category"
 
     def picture(self, wanted: _Wanted) -> tuple[Float32, Float32]:
         """Colours ``(s, s, 3)`` and alpha ``(s, s)`` of one picture."""
@@ -142,14 +162,14 @@ class _Studio:
         else:
             shown = list(self._among(wanted, draw))
         for name, pose in shown:
-            front = self._thing(name, style, pose, draw)
+            front = self._thing(name, wanted, style, pose, draw)
             rgb = over(front, rgb)
             alpha = front[..., 3] if name == wanted.group else alpha * (1 - front[..., 3])
         return np.clip(rgb, 0, 1), np.clip(alpha, 0, 1)
 
     def _among(self, wanted: _Wanted, draw: np.random.Generator) -> Iterator[tuple[str, Pose]]:
         """Two or three distractors, and the thing, each in a cell of its own, in the order they are laid."""
-        style_has = self.edition.kinds if wanted.split == "photo-to-render" else (*KINDS, *self.edition.cuts)
+        style_has = self.edition.kinds if wanted.split == "photo-to-render" else self._all
         others = [name for name in style_has if name != wanted.group]
         count = min(len(others), 2 + int(draw.integers(2)))
         names = [others[i] for i in draw.permutation(len(others))[:count]]
@@ -165,11 +185,23 @@ class _Studio:
         angle = draw.uniform(-0.35, 0.35) if draw.random() < 0.8 else draw.uniform(-math.pi / 2, math.pi / 2)
         return Pose(*at, reach * side, angle, bool(draw.random() < 0.5))
 
-    def _thing(self, name: str, style: Style, pose: Pose, draw: np.random.Generator) -> Float32:
+    def _thing(
+        self, name: str, wanted: _Wanted, style: Style, pose: Pose, draw: np.random.Generator
+    ) -> Float32:
         side = self.edition.side
         if name in self.cuts:
-            placed = cuttings.placed(self.cuts[name], side, pose)
+            placed = cuttings.placed(self._cut(name, wanted), side, pose)
             placed[..., :3] *= np.float32(draw.uniform(0.8, 1.1))
             placed[..., :3] = np.minimum(placed[..., :3], placed[..., 3:])
             return placed
-        return thing(name, style, side, pose, draw)
+        return thing(ALL[name], style, side, pose, draw)
+
+    def _cut(self, name: str, wanted: _Wanted) -> Float32:
+        """One of a kind's cut-outs: references have the first half of them, all else the others."""
+        cuts = self.cuts[name]
+        half = len(cuts) // 2
+        if half == 0:
+            return cuts[0]
+        if wanted.split == "reference":
+            return cuts[wanted.number % half]
+        return cuts[half + zlib.crc32(f"{wanted.name}/{name}".encode()) % (len(cuts) - half)]

@@ -7,7 +7,7 @@ alpha of *that* picture is exact, whatever the outline was.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ from mattelike.foreground import foreground
 from mattelike.framing import Window
 from mattelike.resampling import area
 from mattelike.training.sample_pixels import one_channel
+from mattelike.training.sources import IMAGES
 from mattelike.values import Float32
 
 # The photo each thing is cut out of, below examples/photos; its mask is examples/marks/<thing>.png.
@@ -60,11 +61,51 @@ def read_thing(examples: Path, name: str) -> Float32:
     photo = photos.read(_there(examples / "photos" / f"{THINGS[name]}.jpg"))
     alpha = one_channel(photos.read(_there(examples / "marks" / f"{name}.png")))
     colours = foreground(photo.pixels, alpha).astype(np.float32) / np.float32(255)
-    cut = np.dstack([colours * alpha[..., None], alpha])
+    return _cropped(colours, alpha, name)
+
+
+def read_own(folder: Path, taken: Sequence[str], side: int) -> dict[str, list[Float32]]:
+    """Cut-outs of a folder, a folder a kind, as `read_thing` gives them; those larger than need be shrunk.
+
+    Args:
+        folder: ``<kind>/<name>.png`` or another format with transparency.
+        taken: Names that kinds cannot have.
+        side: Pixels of the pictures they are for.
+
+    Raises:
+        UsageError: No kind there, one of a name that is taken, or a picture without transparency.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder of cut-outs")
+    found: dict[str, list[Float32]] = {}
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if kind.name in taken:
+            raise UsageError(f"{kind}: there is a kind of that name already; rename the folder")
+        files = sorted(path for path in kind.iterdir() if path.suffix.lower() in IMAGES)
+        if files:
+            found[kind.name] = [_own(path, side) for path in files]
+    if not found:
+        raise UsageError(f"{folder}: a folder of cut-outs has a folder a kind, each with pictures")
+    return found
+
+
+def _own(path: Path, side: int) -> Float32:
+    photo = photos.read(path)
+    if photo.alpha is None:
+        raise UsageError(f"{path}: not a cut-out, it has no transparency")
+    cut = _cropped(photos.to_srgb(photo), one_channel(photo), str(path))
+    scale = side / max(cut.shape[:2])
+    if scale >= 1:
+        return cut
+    return area(cut, (max(1, round(cut.shape[0] * scale)), max(1, round(cut.shape[1] * scale))))
+
+
+def _cropped(colours: Float32, alpha: Float32, name: str) -> Float32:
     around = bounds(alpha)
-    assert around is not None, f"the mask of {name} shows nothing"
-    inside: Float32 = cut[Window(*around).slices]
-    return inside.astype(np.float32)
+    if around is None:
+        raise UsageError(f"{name}: shows nothing, it is transparent everywhere")
+    cut: Float32 = np.dstack([colours * alpha[..., None], alpha])[Window(*around).slices]
+    return cut.astype(np.float32)
 
 
 def placed(cut: Float32, side: int, pose: Pose) -> Float32:

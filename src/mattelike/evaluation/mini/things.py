@@ -22,11 +22,11 @@ Draw = np.random.Generator
 Kind = Callable[[Canvas, Draw, Style], None]
 
 
-def thing(kind: str, style: Style, side: int, pose: Pose, draw: Draw) -> Float32:
+def thing(draws: Kind, style: Style, side: int, pose: Pose, draw: Draw) -> Float32:
     """One thing of a kind on an empty square.
 
     Args:
-        kind: A name of `KINDS`.
+        draws: A row of `KINDS` or the like.
         style: How it looks.
         side: Pixels of the square.
         pose: Where it is.
@@ -36,7 +36,7 @@ def thing(kind: str, style: Style, side: int, pose: Pose, draw: Draw) -> Float32
         float32 ``(side, side, 4)`` in [0, 1], colours multiplied by alpha.
     """
     canvas = Canvas(side, pose)
-    KINDS[kind](canvas, draw, style)
+    draws(canvas, draw, style)
     canvas.shade(_light(canvas, draw, style))
     return canvas.drawn()
 
@@ -54,7 +54,7 @@ def _light(canvas: Canvas, draw: Draw, style: Style) -> Float32:
     return lit
 
 
-def _colour(draw: Draw, style: Style, hue: tuple[float, float], strong: float = 0.6) -> Colour:
+def colour_of(draw: Draw, style: Style, hue: tuple[float, float], strong: float = 0.6) -> Colour:
     """A colour of a range of hues; brighter and purer in renders."""
     saturation = min(1.0, strong * draw.uniform(0.8, 1.15) * (1.5 if style == "render" else 1.0))
     value = draw.uniform(0.85, 1.0) if style == "render" else draw.uniform(0.5, 0.8)
@@ -63,21 +63,21 @@ def _colour(draw: Draw, style: Style, hue: tuple[float, float], strong: float = 
 
 def _mushroom(canvas: Canvas, draw: Draw, style: Style) -> None:
     lean, wide = draw.uniform(-0.1, 0.1), draw.uniform(0.75, 0.95)
-    pale = _colour(draw, style, (0.08, 0.14), 0.2)
+    pale = colour_of(draw, style, (0.08, 0.14), 0.2)
     canvas.paint(canvas.stroke((lean, 0.95), (0, -0.1), draw.uniform(0.42, 0.6), 0.34), pale)
     cap = canvas.ellipse(0, -0.05, wide, draw.uniform(0.75, 0.95)) & (canvas.y < 0)
-    canvas.paint(cap, _colour(draw, style, (-0.04, 0.08), 0.75))
+    canvas.paint(cap, colour_of(draw, style, (-0.04, 0.08), 0.75))
     for _ in range(7):
         at = draw.uniform(-0.65, 0.65), draw.uniform(-0.75, -0.1)
         size = draw.uniform(0.06, 0.13)
         canvas.paint(cap & canvas.ellipse(*at, size, size * 0.8), (0.95, 0.93, 0.88))
-    canvas.paint(canvas.ellipse(0, 0, wide, 0.09), _colour(draw, style, (0.06, 0.1), 0.35))
+    canvas.paint(canvas.ellipse(0, 0, wide, 0.09), colour_of(draw, style, (0.06, 0.1), 0.35))
 
 
 def _fish(canvas: Canvas, draw: Draw, style: Style) -> None:
     high = draw.uniform(0.36, 0.52)
-    fin = _colour(draw, style, (0.0, 1.0), 0.5)
-    body = _colour(draw, style, (0.0, 1.0), 0.55)
+    fin = colour_of(draw, style, (0.0, 1.0), 0.5)
+    body = colour_of(draw, style, (0.0, 1.0), 0.55)
     canvas.paint(canvas.polygon([(0.45, 0), (1, -0.48), (0.84, 0), (1, 0.48)]), fin)
     canvas.paint(canvas.polygon([(-0.3, -high * 0.8), (0.1, -high - 0.25), (0.4, -high * 0.5)]), fin)
     whole = canvas.ellipse(-0.15, 0, 0.78, high)
@@ -93,20 +93,20 @@ def _fish(canvas: Canvas, draw: Draw, style: Style) -> None:
 
 def _flower(canvas: Canvas, draw: Draw, style: Style) -> None:
     petals, length = int(draw.integers(6, 10)), draw.uniform(0.36, 0.46)
-    green = _colour(draw, style, (0.25, 0.36), 0.65)
+    green = colour_of(draw, style, (0.25, 0.36), 0.65)
     canvas.paint(canvas.stroke((draw.uniform(-0.15, 0.15), 1), (0, -0.2), 0.08), green)
     canvas.paint(canvas.ellipse(0.26, 0.55, 0.28, 0.1, -0.6), green)
     canvas.paint(canvas.ellipse(-0.26, 0.7, 0.26, 0.09, 0.6), green)
-    colour, start = _colour(draw, style, (0.75, 1.15), 0.55), draw.uniform(0, 1)
+    colour, start = colour_of(draw, style, (0.75, 1.15), 0.55), draw.uniform(0, 1)
     for number in range(petals):
         angle = 2 * math.pi * (number + start) / petals
         x, y = 0.36 * math.cos(angle), -0.35 + 0.36 * math.sin(angle)
         canvas.paint(canvas.ellipse(x, y, length * 0.75, 0.16, angle), colour)
-    canvas.paint(canvas.ellipse(0, -0.35, 0.2, 0.2), _colour(draw, style, (0.1, 0.16), 0.8))
+    canvas.paint(canvas.ellipse(0, -0.35, 0.2, 0.2), colour_of(draw, style, (0.1, 0.16), 0.8))
 
 
 def _cactus(canvas: Canvas, draw: Draw, style: Style) -> None:
-    green = _colour(draw, style, (0.28, 0.42), 0.55)
+    green = colour_of(draw, style, (0.28, 0.42), 0.55)
     trunk = [((0.0, 0.5), (0.0, -0.7), 0.5)]
     for side in (-1, 1):
         bend = draw.uniform(-0.1, 0.3)
@@ -125,7 +125,7 @@ def _cactus(canvas: Canvas, draw: Draw, style: Style) -> None:
     for x in (-0.12, 0.0, 0.12):
         canvas.paint(canvas.stroke((x, 0.5), (x, -0.75), 0.03), (0.1, 0.2, 0.1), 0.4)
     pot = canvas.polygon([(-0.42, 0.5), (0.42, 0.5), (0.32, 1.0), (-0.32, 1.0)])
-    canvas.paint(pot, _colour(draw, style, (0.02, 0.07), 0.6))
+    canvas.paint(pot, colour_of(draw, style, (0.02, 0.07), 0.6))
 
 
 def _dandelion(canvas: Canvas, draw: Draw, style: Style) -> None:
@@ -147,7 +147,7 @@ def _goblet(canvas: Canvas, draw: Draw, style: Style) -> None:
     bowl = canvas.ellipse(0, -0.45, wide, 0.55) & (canvas.y > -0.8)
     canvas.paint(bowl, glass, 0.3)
     wine = bowl & (canvas.y > draw.uniform(-0.55, -0.3)) & canvas.ellipse(0, -0.45, wide - 0.05, 0.5)
-    canvas.paint(wine, _colour(draw, style, (0.92, 1.12), 0.8), 0.8)
+    canvas.paint(wine, colour_of(draw, style, (0.92, 1.12), 0.8), 0.8)
     canvas.paint(bowl & ~canvas.ellipse(0, -0.45, wide - 0.03, 0.53), glass, 0.6)
     canvas.paint(canvas.stroke((0, 0.08), (0, 0.85), 0.08), glass, 0.75)
     canvas.paint(canvas.ellipse(0, 0.88, wide * 0.8, 0.1), glass, 0.7)
@@ -155,7 +155,7 @@ def _goblet(canvas: Canvas, draw: Draw, style: Style) -> None:
 
 
 def _racket(canvas: Canvas, draw: Draw, style: Style) -> None:
-    frame = _colour(draw, style, (0.0, 1.0), 0.65)
+    frame = colour_of(draw, style, (0.0, 1.0), 0.65)
     inside = canvas.ellipse(0, -0.38, 0.46, 0.54)
     for at in np.arange(-0.42, 0.43, draw.uniform(0.1, 0.14)):
         canvas.paint(inside & canvas.stroke((at, -1), (at, 0.3), 0.018), (0.93, 0.92, 0.85))
@@ -163,11 +163,11 @@ def _racket(canvas: Canvas, draw: Draw, style: Style) -> None:
     canvas.paint(canvas.ellipse(0, -0.38, 0.54, 0.62) & ~inside, frame)
     for side in (-1, 1):
         canvas.paint(canvas.stroke((0.28 * side, 0.12), (0, 0.48), 0.07), frame)
-    canvas.paint(canvas.stroke((0, 0.4), (0, 0.95), 0.15), _colour(draw, style, (0.04, 0.1), 0.5))
+    canvas.paint(canvas.stroke((0, 0.4), (0, 0.95), 0.15), colour_of(draw, style, (0.04, 0.1), 0.5))
 
 
 def _butterfly(canvas: Canvas, draw: Draw, style: Style) -> None:
-    wing, spot = _colour(draw, style, (0.0, 1.0), 0.7), _colour(draw, style, (0.0, 1.0), 0.5)
+    wing, spot = colour_of(draw, style, (0.0, 1.0), 0.7), colour_of(draw, style, (0.0, 1.0), 0.5)
     reach, turn = draw.uniform(0.5, 0.6), draw.uniform(0.4, 0.7)
     for side in (-1, 1):
         upper = canvas.ellipse(0.5 * side, -0.35, reach, 0.36, -turn * side)
