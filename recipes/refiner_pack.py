@@ -1,11 +1,11 @@
 """Builds the pack the edge network learns from: cut-outs with exact alpha, and backgrounds.
 
-python recipes/refiner_pack.py DATA OUT [--drawn 900]
+python recipes/refiner_pack.py DATA OUT [--drawn 900] [--composition ROOT [--backgrounds FOLDER]]
 
 Cut-outs are straight colour and alpha; composites of them over backgrounds have an exact alpha whatever
 photo the cut-out came from. Four sources: things drawn by script, rendered things, published mattes, and
 hard masks made soft by the closed form (pymatting, development only) where it agrees with the multi-level
-solver.
+solver. Who has Composition-1k, or a set kept like it, adds it with its own split; it is not fetched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mattelike import foreground, photos, refinement, resampling
 from mattelike.figures import levels
-from mattelike.training import inventory, pack, refining_drawing
+from mattelike.training import inventory, pack, refining_drawing, refining_published
 from mattelike.training.groups import Item, families
 from mattelike.training.sample_pixels import one_channel
 from mattelike.values import Float32
@@ -147,6 +147,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with one folder a data set")
     parser.add_argument("out", type=Path, help="folder for pack.bin and pack.json")
     parser.add_argument("--drawn", type=int, default=900, help="things to draw for training")
+    parser.add_argument("--composition", type=Path, help="folder with Training_set and Test_set")
+    parser.add_argument("--backgrounds", type=Path, help="folder of photos to lay its things over")
     given = parser.parse_args()
     entries = inventory.listed(given.data)
 
@@ -156,6 +158,8 @@ def main() -> None:
         yield from renders(entries)
         yield from drawings(entries, given.drawn)
         yield from solved(entries)
+        if given.composition:
+            yield from refining_published.rows(given.composition, given.backgrounds)
 
     pack.write(given.out, rows())
     built = pack.load(given.out)
