@@ -2,12 +2,14 @@
 
     python recipes/table7.py recipes/table7-real.toml runs/table7-real/head.safetensors --set sd_path=FOLDER
 
-The part of the sources that was not learnt from, or, where all was, the recipe's test sets.
+The part of the sources that was not learnt from, or, where all was, the recipe's test sets. ``--list FILE.csv``
+writes down which pictures these are, as a benchmark for ``recipes/tables/print.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from pathlib import Path
 
@@ -49,6 +51,17 @@ def scores(alpha: Float32, truth: Float32) -> dict[str, float]:
     return {name: float(metric(alpha, truth)) for name, metric in named.items()}
 
 
+def listed(samples: list[Sample], path: Path) -> None:
+    """The samples as a table of a benchmark, each with its own trimap as its help."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("group", "image", "alpha", "trimap", "kind", "is_reference"))
+        for sample in samples:
+            places = (sample.image, sample.alpha, sample.trimap)
+            absolute = ("" if place is None else str(place.resolve()) for place in places)
+            table.writerow((sample.group, *absolute, sample.kind, ""))
+
+
 def main() -> None:
     """Prints the mean of every metric as JSON."""
     parser = argparse.ArgumentParser(
@@ -57,14 +70,18 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--list", type=Path, metavar="FILE.csv")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     changes = model_options(tuple(given.changes))
     recipe = icon_recipe.recipe_of(recipes.table(given.recipe), changes)
     settings = settings_of(recipe.settings)
     model = sd21(device=given.device, weights=given.weights, settings=settings)
+    samples = tested(recipe, settings)
+    if given.list:
+        listed(samples, given.list)
     rows = []
-    for sample in tested(recipe, settings):
+    for sample in samples:
         pixels = loaded(sample)
         alpha = matte(
             model, (pixels.image + np.float32(1)) / np.float32(2), known(pixels, settings.trimap_radius)

@@ -2,7 +2,7 @@
 
 python recipes/tables/print.py 4 --data ICM-57=icm-57:/data/ICM57 -o runs/table4
 
-``--ours METHOD`` puts another method in the place of IconMatting, such as ``embedded``; ``--data NAME=mini``
+``--set source=FOLDER`` gives IconMatting its diffusion model. ``--ours METHOD`` puts another method in the place of IconMatting, such as ``embedded``; ``--data NAME=mini``
 runs a table on any benchmark, whose numbers then do not compare with the printed ones.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mattelike.cli.options import model_options
 from mattelike.evaluation import benchmarks, naming, tables
 
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--groups", type=Path, help="table of groups, for AIM-500")
     parser.add_argument("--alphas", type=Path, help="edited alphas, for AIM-500")
     parser.add_argument("--ours", metavar="NAME[:KEY=VALUE,...]", help="in the place of IconMatting")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", type=Path, help="folder; runs/table<N> by default")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
@@ -33,6 +35,7 @@ def main() -> None:
     if given.ours:
         method = naming.typed(given.ours)
         experiment = tables.replaced(experiment, method.use, method.options)
+    experiment = tables.changed(experiment, model_options(tuple(given.changes)))
     extra = benchmarks.Extra(given.groups, given.alphas)
     data = {}
     for name, _, place in (text.partition("=") for text in given.data):

@@ -132,6 +132,15 @@ def replaced(experiment: Experiment, use: str, options: Mapping[str, Any] | None
     return replace(experiment, lines=lines)
 
 
+def changed(experiment: Experiment, options: Mapping[str, Any]) -> Experiment:
+    """The same table with options added to the lines of IconMatting, such as where its backbone lies."""
+    lines = tuple(
+        replace(line, options={**line.options, **options}) if line.paper.startswith(OURS) else line
+        for line in experiment.lines
+    )
+    return replace(experiment, lines=lines)
+
+
 def run(
     experiment: Experiment,
     data: Mapping[str, Benchmark],
