@@ -13,7 +13,7 @@ from mattelike.evaluation import comparing, naming, rows
 from mattelike.evaluation.pictures import worst
 from mattelike.evaluation.rows import Row
 from mattelike.evaluation.statistics import by_picture, difference, estimate, risk_coverage, spread
-from mattelike.evaluation.summary import figure, summed
+from mattelike.evaluation.summary import best, figure, summed
 
 
 def row(
@@ -111,6 +111,16 @@ def test_relations_and_splits_are_tables_and_failures_are_counted() -> None:
     assert titles[3:] == ["Split far", "Split near"]
     assert summary.failed == {"m": 1}
     assert summary.parts[0].figures["m"][0].count == 3
+
+
+def test_the_best_is_that_of_those_given_the_same() -> None:
+    found = [
+        row("a", sad, method=name) for name, sad in (("one", 3), ("two", 2), ("told", 1), ("told too", 4))
+    ]
+    part = summed(found, ("sad", "iou")).parts[0]
+    given = {"one": "references", "two": "references", "told": "trimap", "told too": "trimap"}
+    assert best(part, given)[0] == {"two", "told"}
+    assert best(part, {})[0] == {"told"}
 
 
 def test_the_worst_come_first_and_absent_ones_are_among_them() -> None:

@@ -134,5 +134,6 @@ def _told(given: dict[str, Any], summary: Any, evaluation: Any) -> None:
     from mattelike.evaluation import markdown
 
     if not given["quiet"]:
-        click.echo("\n".join(markdown.table(summary.parts[0])))
+        helps = {name: method.help for name, method in evaluation.methods.items()}
+        click.echo("\n".join(markdown.table(summary.parts[0], helps)))
         click.echo(f"report: {evaluation.folder / 'index.html'}", err=True)

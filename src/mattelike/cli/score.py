@@ -52,5 +52,5 @@ def command(**given: Any) -> int:
         rows.write(Path(given["output"]), scored, metrics)
     for part in summary.summed(scored, metrics).parts:
         if any(estimate.count for figures in part.figures.values() for estimate in figures):
-            click.echo("\n".join([f"{part.title}:", "", *markdown.table(part), ""]))
+            click.echo("\n".join([f"{part.title}:", "", *markdown.table(part, {}), ""]))
     return 0

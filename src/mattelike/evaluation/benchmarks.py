@@ -216,9 +216,9 @@ def _from_index(path: Path, extra: Extra) -> list[Entry]:
 
 
 def _from_aim(path: Path, extra: Extra) -> list[Entry]:
-    groups = None if extra.groups is None else _group_table(extra.groups)
+    groups = None if extra.groups is None else group_table(extra.groups)
     found = sources.from_layout(path, "aim-500", groups)
-    return _related(path, [_edited(sample, extra.alphas) for sample in found])
+    return _related(path, [edited(sample, extra.alphas) for sample in found])
 
 
 def _from_trees(images: str, masks: str) -> Reader:
@@ -331,7 +331,12 @@ def by_number(name: str) -> tuple[tuple[str, int], ...]:
     return tuple(zip(parts[::2], numbers, strict=True))
 
 
-def _group_table(path: Path) -> dict[str, str]:
+def group_table(path: Path) -> dict[str, str]:
+    """Groups by name without suffix; those whose group is empty are left out.
+
+    Raises:
+        UsageError: No such table, or other columns.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such table of groups (columns name,group)")
     with path.open(encoding="utf-8", newline="") as file:
@@ -341,8 +346,12 @@ def _group_table(path: Path) -> dict[str, str]:
     return {Path(str(row["name"])).stem: str(row["group"]) for row in rows if row["group"]}
 
 
-def _edited(sample: Sample, alphas: Path | None) -> Sample:
-    """The sample with its edited alpha, where there is one."""
+def edited(sample: Sample, alphas: Path | None) -> Sample:
+    """The sample with its edited alpha, where there is one.
+
+    Raises:
+        UsageError: No such folder.
+    """
     if alphas is None:
         return sample
     if not alphas.is_dir():

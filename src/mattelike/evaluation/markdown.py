@@ -7,6 +7,10 @@ from typing import Any
 
 from mattelike.evaluation.summary import Part, Summary, best, figure, interval
 
+CONTEST = (
+    "Bold: the best of those given the same. Who has a trimap of every picture is told where its edge lies."
+)
+
 
 def report(summary: Summary, about: Mapping[str, Any]) -> str:
     """The whole report: tables, presence, and what it was made with."""
@@ -14,22 +18,27 @@ def report(summary: Summary, about: Mapping[str, Any]) -> str:
     lines = [f"# {bench['name']}, protocol {about['protocol']['name']}", ""]
     lines += [f"`{about['command']}`", ""]
     for part in summary.parts:
-        lines += [f"## {part.title}", "", *table(part), ""]
+        lines += [f"## {part.title}", "", *table(part, about["given"]), ""]
     given = ", ".join(f"{name} {found}" for name, found in about["given"].items())
-    lines += [f"Given to the methods: {given}.", ""]
+    lines += [f"Given to the methods: {given}. {CONTEST}", ""]
     lines += [*_presence(summary), *_spreads(summary), *_failures(summary)]
     lines += ["## Made with", "", *_made_with(about)]
     return "\n".join(lines) + "\n"
 
 
-def table(part: Part) -> list[str]:
-    """One table: means, with 95 % bootstrap intervals over groups in brackets; the best is bold."""
-    winners = best(part)
+def table(part: Part, given: Mapping[str, str]) -> list[str]:
+    """One table: means, with 95 % bootstrap intervals over groups in brackets; the best is bold.
+
+    Args:
+        part: The table.
+        given: What each method is given: the best of those given the same is bold.
+    """
+    winners = best(part, given)
     lines = [row(["method", "pictures", *part.metrics]), row(["---", *["---:"] * (len(part.metrics) + 1)])]
     for name, figures in part.figures.items():
         cells = [name, str(max((found.count for found in figures), default=0))]
         for winner, found in zip(winners, figures, strict=True):
-            mean = f"**{figure(found.mean)}**" if winner == name else figure(found.mean)
+            mean = f"**{figure(found.mean)}**" if name in winner else figure(found.mean)
             within = interval(found)
             cells.append(f"{mean} ({within})" if within else mean)
         lines.append(row(cells))

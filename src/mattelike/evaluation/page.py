@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mattelike.evaluation.markdown import CONTEST
 from mattelike.evaluation.rows import Row
 from mattelike.evaluation.statistics import Curve
 from mattelike.evaluation.summary import Part, Summary, best, figure, interval
@@ -55,7 +56,9 @@ def page(summary: Summary, about: Mapping[str, Any], cases: Mapping[str, Sequenc
         f"<h1>{_text(title)}</h1>",
         f"<p class=pale>{bench['pictures']} pictures in {bench['groups']} groups; references marked by "
         f"{_text(about['protocol']['form'])}; <code>{_text(about['command'])}</code></p>",
-        *[_table(part, about["given"]) for part in summary.parts],
+        *[_table(part, about["given"]) for part in summary.parts[:1]],
+        f"<p class=pale>{_text(CONTEST)} Below each figure its 95 % interval, by bootstrap over groups.</p>",
+        *[_table(part, about["given"]) for part in summary.parts[1:]],
         _failures(summary),
         _presence(summary.curves),
         _spreads(summary),
@@ -71,13 +74,13 @@ def page(summary: Summary, about: Mapping[str, Any], cases: Mapping[str, Sequenc
 
 
 def _table(part: Part, given: Mapping[str, str]) -> str:
-    winners = best(part)
+    winners = best(part, given)
     head = "".join(f"<th>{_text(name)}<small>{_unit(name)}</small></th>" for name in part.metrics)
     lines = []
     for name, figures in part.figures.items():
         count = max((found.count for found in figures), default=0)
         cells = "".join(
-            f"<td{' class=best' if winner == name else ''}>{figure(found.mean)}"
+            f"<td{' class=best' if name in winner else ''}>{figure(found.mean)}"
             f"<small>{interval(found)}</small></td>"
             for winner, found in zip(winners, figures, strict=True)
         )
@@ -133,7 +136,7 @@ def _drawn(curves: Mapping[str, Curve], inks: Mapping[str, str]) -> str:
         f'<svg viewBox="0 0 {WIDE + EDGE + 20} {HIGH + 56}" width="{WIDE + EDGE + 20}" role="img" '
         'aria-label="risk over coverage" style="max-width:100%;font:12px system-ui;fill:#78716c">'
         + "".join(lines)
-        + '<text x="2" y="14">risk</text>'
+        + f'<text x="-{HIGH / 2 + 10}" y="14" text-anchor="middle" transform="rotate(-90)">risk</text>'
         + across
         + "</svg>"
     )

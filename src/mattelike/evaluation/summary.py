@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,13 +117,21 @@ def _figures(
     return figures
 
 
-def best(part: Part) -> tuple[str, ...]:
-    """Name of the best method of each column; empty where there is none."""
+def best(part: Part, given: Mapping[str, str]) -> tuple[frozenset[str], ...]:
+    """Names of the best methods of each column, one for every kind of help: others are no contest.
+
+    Args:
+        part: The table.
+        given: What each method is given; methods it does not name are of one kind.
+    """
     found = []
     for column, metric in enumerate(part.metrics):
-        known = {n: e[column].mean for n, e in part.figures.items() if not math.isnan(e[column].mean)}
         choose = max if METRICS[metric].higher_is_better else min
-        found.append(choose(known, key=lambda name: known[name]) if known else "")
+        known = {n: e[column].mean for n, e in part.figures.items() if not math.isnan(e[column].mean)}
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for name in known:
+            kinds[given.get(name, "")].append(name)
+        found.append(frozenset(choose(names, key=known.__getitem__) for names in kinds.values()))
     return tuple(found)
 
 
