@@ -128,10 +128,12 @@ class ModelCard:
         licence: Licence of the weights.
         source: Where the weights come from.
         sha256: Hash of the weights; contexts carry it and are refused by another model.
+        data: Names of the data sets it learnt from.
         numbers: Scores and other measured figures, by name.
         settings: Effective settings of the model, as JSON; empty when it has none.
         reuses: Whether what is seen of a target serves as what is seen of a reference, so that a photo that
             is its own reference is looked at once.
+        truncates: Whether alpha goes down to the level below, not to the nearest, as some releases write it.
     """
 
     name: str
@@ -154,9 +156,11 @@ class ModelCard:
     licence: str = ""
     source: str = ""
     sha256: str = ""
+    data: tuple[str, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
     settings: str = ""
     reuses: bool = False
+    truncates: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
