@@ -1,17 +1,18 @@
 """Writes the models that ship in the wheel from what was trained.
 
-    python recipes/export.py [RUN]
+    python recipes/export.py [RUN] [--checkpoint FILE] [--weights FOLDER] [--cards FILE]
 
 ``imagenet`` comes from the published EfficientNet-Lite0 weights, ``embedded`` from the averaged weights in
-``recipes/checkpoints/embedded.safetensors``. With a RUN folder its average
-replaces the checkpoint first.
+``recipes/checkpoints/embedded.safetensors``. With a RUN folder its average replaces the checkpoint first.
+With ``--weights`` only ``embedded`` is written, and into that folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,33 +27,51 @@ CHECKPOINT = HERE / "checkpoints" / "embedded.safetensors"
 IMAGENET_STAGES, IMAGENET_SCALES = (4, 6), (1.0, 1.0)
 
 
-def taken(run: Path) -> None:
-    """The committed checkpoint becomes the average of a run."""
+def taken(run: Path, checkpoint: Path) -> None:
+    """The checkpoint becomes the average of a run."""
     saved = torch.load(run / "average.pt", map_location="cpu", weights_only=True)
     recipe: Recipe = from_table(Recipe, saved["recipe"])
-    starts.write(CHECKPOINT, recipe, saved["model"], saved["step"])
+    starts.write(checkpoint, recipe, saved["model"], saved["step"])
 
 
-def known(name: str) -> dict[str, object]:
-    """What cannot be read off the weights: calibration, licence, scores; from ``recipes/cards.json``."""
-    table: dict[str, dict[str, object]] = json.loads((HERE / "cards.json").read_text(encoding="utf-8"))
+def known(name: str, cards: Path) -> dict[str, Any]:
+    """What cannot be read off the weights: calibration, licence, scores."""
+    table: dict[str, dict[str, Any]] = json.loads(cards.read_text(encoding="utf-8"))
     return table[name]
 
 
-def main() -> None:
-    """Exports both models."""
-    if len(sys.argv) > 1:
-        taken(Path(sys.argv[1]))
-    card = ModelCard("imagenet", stride=16, channels=0, **known("imagenet"))  # type: ignore[arg-type]
+def imagenet(cards: Path) -> None:
+    """The model with nothing trained here."""
+    card = ModelCard("imagenet", stride=16, channels=0, **known("imagenet", cards))
     export.export_imagenet(
         starts.imagenet_backbone("lite0"), weights_folder("imagenet"), card, IMAGENET_STAGES, IMAGENET_SCALES
     )
-    _, model, step = starts.read(CHECKPOINT)
-    about = known("embedded")
-    presence: dict[str, float] = about.pop("presence", {})  # type: ignore[assignment]
-    card = ModelCard("embedded", stride=16, channels=0, **about)  # type: ignore[arg-type]
-    export.export(model, weights_folder("embedded"), card, **presence)
-    print(f"exported imagenet, and embedded after {step} steps")
+
+
+def embedded(checkpoint: Path, cards: Path, folder: Path) -> int:
+    """The trained model; returns the steps it took."""
+    _, model, step = starts.read(checkpoint)
+    about = known("embedded", cards)
+    presence = about.pop("presence", {})
+    export.export(model, folder, ModelCard("embedded", stride=16, channels=0, **about), **presence)
+    return step
+
+
+def main() -> None:
+    """Exports both models, or one elsewhere."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN")
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    parser.add_argument("--cards", type=Path, default=HERE / "cards.json")
+    parser.add_argument("--weights", type=Path)
+    given = parser.parse_args()
+    if given.run is not None:
+        taken(given.run, given.checkpoint)
+    if given.weights is None:
+        imagenet(given.cards)
+    folder = given.weights or weights_folder("embedded")
+    step = embedded(given.checkpoint, given.cards, folder)
+    print(f"exported embedded after {step} steps" + ("" if given.weights else ", and imagenet"))
 
 
 if __name__ == "__main__":

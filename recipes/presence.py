@@ -1,6 +1,6 @@
 """Fits what turns the embedded model's presence into a probability, and says how far it comes true.
 
-    python recipes/presence.py [CHECKPOINT] [--pack PACK] [--plot FILE] [--write]
+    python recipes/presence.py [CHECKPOINT] [--pack PACK] [--list LIST] [--plot FILE] [--write [--cards FILE]]
 
 Fitted on every second held-out kind of the validation list, judged on the others; photos that show the kind
 and photos, backgrounds and scenes that lack it are mixed. With ``--write`` the numbers go into
@@ -55,9 +55,8 @@ def drawn(path: Path, before: Reliability, after: Reliability) -> None:
     figure.savefig(path, dpi=110)
 
 
-def written(found: Calibration) -> None:
+def written(found: Calibration, path: Path) -> None:
     """Puts the numbers where the export reads them."""
-    path = HERE / "cards.json"
     cards = json.loads(path.read_text(encoding="utf-8"))
     cards["embedded"] |= {
         "presence": {"scale": round(found.scale, 4), "shift": round(found.shift, 4)},
@@ -72,10 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkpoint", nargs="?", default=str(HERE / "checkpoints" / "embedded.safetensors"))
     parser.add_argument("--pack", type=Path, default=Path("packs/full"))
+    parser.add_argument("--list", type=Path, default=HERE / "validation.json")
+    parser.add_argument("--cards", type=Path, default=HERE / "cards.json")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    plan = questions.load(HERE / "validation.json")
+    plan = questions.load(given.list)
     studio = Studio(pack.load(given.pack), plan)
     method = methods.opened(given.checkpoint, threads=1)
     scores = list(scoring.answered(method, studio, asked(plan), quick=False))
@@ -99,7 +100,7 @@ def main() -> None:
     if given.plot:
         drawn(given.plot, before, after)
     if given.write:
-        written(found)
+        written(found, given.cards)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--refine", action="store_true", help="refine the edges of every answer")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--side", type=int, help="longest side a network in training is shown")
+    parser.add_argument("--name", help="stem of the files of a single MODEL; made of its path by default")
     parser.add_argument("--choose", action="store_true", help="choose the list anew from the pack")
     return parser.parse_args()
 
@@ -73,7 +74,7 @@ def main() -> None:
                 "refine": arguments.refine,
                 "summary": asdict(summary),
             }
-            stem = name.strip("/").replace("/", "-").removesuffix(".pt")
+            stem = arguments.name or name.strip("/").replace("/", "-").removesuffix(".pt")
             report.write(arguments.out, stem, method, studio, scores, about)
             worst += f"\n## {name}\n" + report.worst_table(scores)
         print(report.markdown({name: summary}), flush=True)

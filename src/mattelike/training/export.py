@@ -129,7 +129,7 @@ def save_program(
         path: Where to write.
     """
     program = torch.onnx.export(
-        graph,
+        graph.eval(),
         tuple(examples),
         input_names=list(inputs),
         output_names=list(outputs),
