@@ -2,8 +2,8 @@
 
     python recipes/table7.py recipes/table7-real.toml runs/table7-real/head.safetensors --set sd_path=FOLDER
 
-The part of the sources that was not learnt from, or, where all was, the recipe's test sets. ``--list FILE.csv``
-writes down which pictures these are, as a benchmark for ``recipes/tables/print.py``.
+The part of the sources that was not learnt from, or, where all was, the recipe's test sets. ``--list
+FILE.csv`` writes down which pictures these are, as a benchmark for ``recipes/tables/print.py``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 python recipes/tables/print.py 4 --data ICM-57=icm-57:/data/ICM57 -o runs/table4
 
-``--set source=FOLDER`` gives IconMatting its diffusion model. ``--ours METHOD`` puts another method in the place of IconMatting, such as ``embedded``; ``--data NAME=mini``
-runs a table on any benchmark, whose numbers then do not compare with the printed ones.
+``--set source=FOLDER`` gives IconMatting its diffusion model. ``--ours METHOD`` puts another method in its
+place, such as ``embedded``; ``--data NAME=mini`` runs a table on any benchmark, whose numbers then do not
+compare with the printed ones.
 """
 
 from __future__ import annotations

@@ -345,6 +345,8 @@ class Predictor:
         if photo.alpha is not None:
             alpha = _under(alpha, photo.alpha)
             uncertainty = None if uncertainty is None else _under(uncertainty, photo.alpha)
+        if self.card.truncates:
+            alpha = _truncated(alpha, photo.depth)
         presence = guidance.presence if coarse.presence is None else coarse.presence
         return Matte(
             photo=photo,
@@ -434,6 +436,13 @@ def _pairs(reference: PhotoLike | Sequence[Reference], prompt: Prompt | None) ->
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in found):
         raise PromptError("a reference is a photo with its mark: encode(photo, prompt) or pairs of them")
     return [(photo, mark) for photo, mark in found]
+
+
+def _truncated(alpha: Float32, depth: int) -> Float32:
+    """Alpha at the level of so many bits below it, which every writer then keeps."""
+    top = np.float32(2**depth - 1)
+    result: Float32 = np.floor(alpha * top) / top
+    return result
 
 
 def _under(levels: Float32, alpha: Pixels) -> Float32:

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.models import tiny_sd
 
 import mattelike as ml
+from mattelike import photos
 from mattelike.contexts import Context
 from mattelike.errors import ContextError, PromptError, SettingsError
 
@@ -128,3 +129,20 @@ def test_settings_are_options_one_by_one(room: Path) -> None:
     assert json.loads(found.card.settings)["timestep"] == 100
     with pytest.raises(SettingsError, match="no setting 'timstep'"):
         ml.load("sd21", device="cpu", source=room, weights="untrained", timstep=100)
+
+
+def test_A28_the_releases_rounding_is_that_of_its_files(
+    room: Path, predictor: ml.Predictor, tmp_path: Path
+) -> None:
+    chosen = {"side": 128, "ensemble_size": 2, "png_rounding": "floor"}
+    floor = ml.load("sd21", device="cpu", source=room, weights="untrained", settings=chosen)
+    reference, target = photo(1, (100, 100)), photo(2, (100, 100))
+    context = predictor.encode(reference, ml.Mask(disc((100, 100))))
+    alpha = predictor.matte(target, context, refine=False).alpha
+    written = {}
+    for name, each in (("round", predictor), ("floor", floor)):
+        each.matte(target, context, refine=False).save(tmp_path / f"{name}.png", "alpha")
+        written[name] = photos.read(tmp_path / f"{name}.png").pixels[..., 0]
+    assert np.array_equal(written["round"], np.floor(alpha * np.float32(255) + np.float32(0.5)))
+    assert np.array_equal(written["floor"], np.floor(alpha * np.float32(255)))
+    assert not np.array_equal(written["round"], written["floor"])

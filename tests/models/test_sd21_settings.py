@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mattelike.errors import SettingsError
-from mattelike.models.sd21_settings import IconSettings, default_dump, settings_of
+from mattelike.models.sd21_settings import ELSEWHERE, IconSettings, default_dump, settings_of
 
 DEFAULTS: dict[str, Any] = {
     "timestep": 200, "sd_id": "stabilityai/stable-diffusion-2-1", "sd_path": None, "features": "release",
@@ -94,3 +96,33 @@ def test_results_do_not_say_where_things_lie() -> None:
     assert (told["sd_path"], told["unet"], told["sd_config"]) == ("sd21", "clean", None)
     assert told["sources"] == ["RM-1K", "own"]
     assert json.loads(own.as_json())["sd_path"] == "/home/me/models/sd21"
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_a_choice_that_acts_elsewhere_is_refused_with_the_place(name: str) -> None:
+    other = {
+        "rounds": 1, "mse_scale": 0.001, "region": "unknown", "conn_component": "release",
+        "metric_size": "network", "reference_policy": "random", "resize_prompt": True,
+    }  # fmt: skip
+    with pytest.raises(SettingsError, match=f"{name} is not set here: "):
+        settings_of({name: other[name]})
+    with pytest.raises(SettingsError, match=f"{name} is not set here: "):
+        settings_of({name: other[name]}, IconSettings())
+    # What it is already may be said, and presets say what the release does.
+    assert getattr(settings_of({name: DEFAULTS[name]}), name) == DEFAULTS[name]
+
+
+def test_single_changes_to_finished_settings_keep_the_rest() -> None:
+    release = settings_of({"preset": "release"})
+    assert settings_of({"timestep": "0"}, release) == replace(release, timestep=0)
+
+
+# Differences between paper and release that are a choice; the others are misprints, names, side effects.
+CHOICES = {*range(1, 4), *range(5, 19), *range(21, 29), 31, 32, 38, 40}
+
+
+def test_every_setting_and_every_difference_of_paper_and_release_is_documented() -> None:
+    doc = str(IconSettings.__doc__)
+    assert {int(number) for number in re.findall(r"\bD(\d+)", doc)} == CHOICES
+    described = re.findall(r"^ {8}(\w+): ", doc, re.MULTILINE)
+    assert described == list(default_dump())

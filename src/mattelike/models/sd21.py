@@ -6,7 +6,6 @@ Everything here is in modules beside this one, which load torch and diffusers; t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,4 +83,4 @@ def changed(
     """
     if not isinstance(settings, IconSettings):
         return {**(settings or {}), **changes}
-    return settings_of({**asdict(settings), **changes}) if changes else settings
+    return settings_of(changes, settings)

@@ -330,6 +330,7 @@ def card_of(backbone: Backbone, settings: IconSettings, stride: int) -> ModelCar
         sha256=hashlib.sha256(identity.encode()).hexdigest(),
         settings=settings.as_json(places=False),
         reuses=settings.reuse_self,
+        truncates=settings.png_rounding == "floor",
     )
 
 

@@ -32,6 +32,9 @@ PLACES = ("sd_path", "sd_config", "unet", "sources")
 class IconSettings:
     """All settings of the model ``sd21``.
 
+    Those in `ELSEWHERE` are about how a model is asked and measured: presets say what paper and release do,
+    other parts of the program do it.
+
     Attributes:
         timestep: Diffusion step at which features are taken (D1; table 8). The release and the supplement
             say 200.
@@ -64,7 +67,8 @@ class IconSettings:
         noise_mode: ``by_role``: all targets share their noise, references share another; ``independent``:
             noise of its own for every picture (D12).
         rounds: Rounds an evaluation averages over.
-        seeds: Their seeds; the first is used outside evaluations.
+        seeds: Of noise and training: the first is used. The others are for further rounds of an evaluation,
+            each as a method of its own (``-m sd21:seeds=1``).
         loss_preset: Losses of the release or of the paper (D13).
         loss_batch_reduction: ``mean`` makes the step independent of the batch size; the release sums.
         loss_reference_area: Pixels at which the area factors of the release's losses are 1.
@@ -250,15 +254,31 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def settings_of(given: IconSettings | Mapping[str, Any] | None = None) -> IconSettings:
+# Choices about how a model is asked and measured, not about the model: here they say what paper and release
+# do, as presets set them. What acts is named beside each; set here alone it would do nothing, in silence.
+ELSEWHERE: Mapping[str, str] = {
+    "rounds": "mattelike evaluate --rounds",
+    "mse_scale": "MSE is reported raw; multiply it",
+    "region": "mattelike evaluate --region",
+    "conn_component": "mattelike evaluate --conn",
+    "metric_size": "mattelike evaluate --protocol native, or icm-768 for the network's size",
+    "reference_policy": "mattelike evaluate --choices",
+    "resize_prompt": "a mask of the photo's proportions is resized anyway; bring others to its size",
+}
+
+
+def settings_of(
+    given: IconSettings | Mapping[str, Any] | None = None, base: IconSettings | None = None
+) -> IconSettings:
     """Settings from a table of changes: ``{"preset": "paper", "timestep": 100}``.
 
     Args:
         given: Changes by name, values as themselves or as text (``--set``); ``preset`` chooses what they
             are changes to. Finished settings pass through.
+        base: Finished settings that they are changes to instead.
 
     Raises:
-        SettingsError: An unknown name, or a value it cannot take.
+        SettingsError: An unknown name, a value it cannot take, or one that acts elsewhere.
     """
     if isinstance(given, IconSettings):
         return given
@@ -270,7 +290,10 @@ def settings_of(given: IconSettings | Mapping[str, Any] | None = None) -> IconSe
     flex = {"query_reduction": "mean", "s_align_corners": False} if table.get("head") == "icon-flex" else {}
     hints = get_type_hints(IconSettings)
     changes = {name: parsed(name, value, hints) for name, value in table.items()}
-    return replace(IconSettings(), **{**PRESETS[preset], **flex, **changes})
+    start = base or replace(IconSettings(), **{**PRESETS[preset], **flex})
+    for name, place in ELSEWHERE.items():
+        _demand(changes.get(name, own := getattr(start, name)) == own, f"{name} is not set here: {place}")
+    return replace(start, **changes)
 
 
 def _check_ranges(settings: IconSettings) -> None:
