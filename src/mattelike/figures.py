@@ -35,14 +35,15 @@ _WARM = np.array(
 )
 
 
-def heat(values: Float32, seen: Picture) -> Picture:
-    """A map in colours over a pale photo; black is 0, the lightest its largest value.
+def heat(values: Float32, seen: Picture, top: int | float | None = None) -> Picture:
+    """A map in colours over a pale photo; black is 0.
 
     Args:
         values: float32 ``(h, w)``, 0 or more.
         seen: uint8 ``(H, W, 3)``, the photo.
+        top: Value of the lightest colour; the map's largest for None.
     """
-    top = float(values.max())
+    top = float(values.max()) if top is None else top
     level = np.clip(
         resampling.resize(values, (seen.shape[0], seen.shape[1])) / (top if top > 0 else 1.0), 0, 1
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from mattelike import photos
+from mattelike import figures, photos
 from mattelike.cli import main
 from mattelike.evaluation import report
 from mattelike.evaluation.benchmarks import Benchmark
@@ -90,6 +90,13 @@ def test_markdown_names_the_best_the_spread_and_the_failures(written: tuple[Path
     assert "Spread over the choice of reference" in text and "## Presence" in text
     assert "- failing: 2 pictures without an answer" in text
     assert "Pictures without the thing" in text and "Groups of the same thing (instance)" in text
+
+
+def test_errors_of_all_strips_have_one_scale() -> None:
+    seen = np.zeros((8, 8, 3), np.uint8)
+    small, large = (figures.heat(np.full((8, 8), v, np.float32), seen, top=1.0).mean() for v in (0.02, 0.9))
+    assert small < 30 < 120 < large
+    assert figures.heat(np.full((8, 8), 0.02, np.float32), seen).mean() > 120, "a scale of its own"
 
 
 def run(*words: str) -> Result:

@@ -71,7 +71,8 @@ class Artist:
         panels = [("target", target)]
         panels += [("answer", _over(shown, alpha)), ("truth", _over(shown, shown.truth))]
         error = np.abs(alpha - shown.truth).astype(np.float32)
-        panels.append(("error", figures.heat(error, target)))
+        # One scale for all, so that a strip that glows is one to worry about.
+        panels.append(("error", figures.heat(error, target, top=1.0)))
         marked = self._marked(row)
         return figures.row(([("mark", marked)] if marked is not None else []) + panels)
 
