@@ -49,7 +49,7 @@ BAND = 3
 DOUBT = 0.1
 """Where the expected error of the coarse alpha is above this it is unknown."""
 
-TILE = 96
+TILE = 128
 """Side of the working tiles: small, so that they follow the band and stay in the cache."""
 
 HALVED_FROM = 256
