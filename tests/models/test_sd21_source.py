@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.models import tiny_sd
+from tests.models import ldm_keys, tiny_sd
 
 from mattelike.errors import DeviceError, ModelDamagedError, ModelNotFoundError
 from mattelike.models import load, sd21_files, sd21_heads, sd21_source
@@ -194,3 +195,27 @@ def test_A41_importing_needs_no_gpu_and_loads_nothing_heavy() -> None:
     subprocess.run(
         [sys.executable, "-c", script], check=True, env={"PYTHONPATH": "src", "CUDA_VISIBLE_DEVICES": ""}
     )
+
+
+def test_a_single_file_with_its_configuration_beside_it_is_the_same_model(
+    folder: Path, tmp_path: Path
+) -> None:
+    for part, name in (
+        ("unet", "config.json"),
+        ("vae", "config.json"),
+        ("scheduler", "scheduler_config.json"),
+    ):
+        (tmp_path / "config" / part).mkdir(parents=True)
+        shutil.copy(folder / part / name, tmp_path / "config" / part / name)
+    shutil.copy(folder / "prompt_embeds.safetensors", tmp_path / "config")
+    weights = ldm_keys.unet(tiny_sd.unet().state_dict()) | ldm_keys.vae(tiny_sd.vae().state_dict())
+    save_file(weights, tmp_path / "v2-1_768-ema-pruned.safetensors")
+    settings = {
+        "sd_path": str(tmp_path / "v2-1_768-ema-pruned.safetensors"),
+        "sd_config": str(tmp_path / "config"),
+    }
+    single = sd21_source.opened("", "", settings_of(settings), "cpu")
+    whole = sd21_source.opened(str(folder), "", settings_of(), "cpu")
+    assert single.identity == whole.identity
+    for name, value in whole.unet.state_dict().items():
+        assert torch.equal(single.unet.state_dict()[name], value), name
