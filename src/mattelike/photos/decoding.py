@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from mattelike.errors import BrokenPhotoError
-from mattelike.photos import channels, cicp, engine, limits, sniffing, tags
+from mattelike.photos import apng, channels, cicp, engine, limits, sniffing, tags
 from mattelike.photos.engine import Image, VipsError
 from mattelike.photos.opening import Opened
 from mattelike.photos.sniffing import Format
@@ -18,58 +18,84 @@ from mattelike.values import Metadata, Photo
 
 # What libvips reports for files that say nothing, depending on the format.
 _UNKNOWN_DPI = (72.0, 25.4)
+# Formats of which libvips reads any page.
+_PAGED: frozenset[Format] = frozenset(("tiff", "gif", "webp", "avif"))
 
 
-def load(opened: Opened, found: Format, strict: bool = True) -> Image:
-    """Read the header; pixels follow from top to bottom when they are asked for.
+def load(opened: Opened, found: Format, strict: bool = True, frame: int | None = None) -> Image:
+    """Read the header of a page or frame; pixels follow from top to bottom when they are asked for.
 
     Raises:
         BrokenPhotoError: When not even the header can be read.
     """
     operation = f"{'heif' if found == 'avif' else found}load_source"
-    options = {"access": "sequential", "fail_on": "error" if strict else "none"}
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "error" if strict else "none"}
+    if frame and found in _PAGED:
+        options["page"] = frame
     try:
         return getattr(pyvips.Image, operation)(opened.source(), **options)
     except VipsError as error:
         raise BrokenPhotoError(_damaged(opened.name, error)) from error
 
 
-def decode(opened: Opened, found: Format, limit: int, *, ignore_alpha: bool, allow_truncated: bool) -> Photo:
-    """Decode the first page of a file.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a file is to be read.
+
+    Attributes:
+        limit: Most pixels it may have.
+        ignore_alpha: Leave an existing alpha out.
+        allow_truncated: Take what is there of a damaged file.
+        frame: Page or frame, from 0; None is the first, with a note if there are more.
+    """
+
+    limit: int
+    ignore_alpha: bool = False
+    allow_truncated: bool = False
+    frame: int | None = None
+
+
+def decode(opened: Opened, found: Format, wanted: Wanted) -> Photo:
+    """Decode one page of a file.
 
     Raises:
         PhotoTooLargeError: From the header, before any pixel is decoded.
         BrokenPhotoError: When it is damaged; with `allow_truncated`, only when nothing can be saved of it.
     """
     try:
-        return _decoded(opened, found, limit, True, ignore_alpha)
+        return _decoded(opened, found, wanted, strict=True)
     except BrokenPhotoError as error:
-        if not allow_truncated:
+        if not wanted.allow_truncated:
             raise
-        photo = _decoded(opened, found, limit, False, ignore_alpha)
+        photo = _decoded(opened, found, wanted, strict=False)
         note = f"damaged or cut short ({engine.reason(error.__cause__ or error)}); missing parts are filled"
         return replace(photo, notes=(*photo.notes, note))
 
 
-def _decoded(opened: Opened, found: Format, limit: int, strict: bool, ignore_alpha: bool) -> Photo:
-    image = load(opened, found, strict)
-    limits.check_size(image.width, image.height, limit, opened.name)
+def _decoded(opened: Opened, found: Format, wanted: Wanted, *, strict: bool) -> Photo:
+    frame = wanted.frame
+    image = load(opened, found, strict, frame)
+    limits.check_size(image.width, image.height, wanted.limit, opened.name)
     points = sniffing.code_points(opened.read, found)
     profile = engine.blob(image, "icc-profile-data")
     if points is not None and (profile is not None or cicp.is_plain(points)):
         points = None
     metadata = _metadata(image, found, points)
-    notes = pages_note(pages(image, opened, found))
+    count = pages(image, opened, found)
+    check_frame(frame, count, opened.name)
+    notes = pages_note(count) if frame is None else ()
     if points is not None and cicp.is_hdr(points):
         notes = (*notes, "HDR: pixels are kept as they are, the model sees them tone-mapped")
     turn = engine.number(image, "orientation", 1)
     try:
+        if frame is not None and found == "png" and count > 1:
+            image = engine.wrapped(apng.composed(opened.everything(), frame, opened.name))
         settled = channels.settled(_full_range(image, found), profile, opened.name)
         array = engine.unwrapped(settled.image)
     except VipsError as error:
         raise BrokenPhotoError(_damaged(opened.name, error)) from error
     return assembled(
-        array, turn, settled.profile, metadata, opened.name, (*notes, *settled.notes), ignore_alpha
+        array, turn, settled.profile, metadata, opened.name, (*notes, *settled.notes), wanted.ignore_alpha
     )
 
 
@@ -105,15 +131,26 @@ def upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
 
 
 def pages(image: Image, opened: Opened, found: Format) -> int:
-    """Pages or frames in a file; 2 stands for "several" in an animated PNG."""
+    """Pages or frames in a file."""
     if found == "png":
-        return 2 if sniffing.is_animated_png(opened.read) else 1
+        return sniffing.png_frames(opened.read)
     return engine.number(image, "n-pages", 1)
+
+
+def check_frame(frame: int | None, count: int, name: str) -> None:
+    """Refuses a page or frame that is not there.
+
+    Raises:
+        BrokenPhotoError: There are fewer.
+    """
+    if frame is not None and not 0 <= frame < count:
+        raise BrokenPhotoError(f"{name}: frame {frame + 1} of {count} is not there")
 
 
 def pages_note(count: int) -> tuple[str, ...]:
     """What is said of a file of several pages (trap 9)."""
-    return ("only the first of several pages or frames is used",) if count > 1 else ()
+    said = "only the first of several pages or frames is used; --all-frames takes them all"
+    return (said,) if count > 1 else ()
 
 
 def dpi_of(image: Image) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mattelike.errors import BrokenPhotoError, MissingExtraError
 from mattelike.photos import channels, cicp, engine, limits, sniffing, tags
-from mattelike.photos.decoding import assembled, pages_note
+from mattelike.photos.decoding import Wanted, assembled, check_frame, pages_note
 from mattelike.photos.opening import Opened
 from mattelike.values import Metadata, Photo
 
@@ -36,8 +36,8 @@ def open_heic(opened: Opened) -> Any:
         raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
 
 
-def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
-    """The primary picture of a HEIC file; libheif has turned it upright already.
+def decode(opened: Opened, wanted: Wanted) -> Photo:
+    """A picture of a HEIC file, by default the primary one; libheif has turned it upright already.
 
     Raises:
         MissingExtraError: pillow-heif is not installed.
@@ -45,22 +45,25 @@ def decode(opened: Opened, limit: int, *, ignore_alpha: bool) -> Photo:
         BrokenPhotoError: It is damaged; a HEIC cannot be decoded in part.
     """
     container = open_heic(opened)
-    width, height = container.size
-    limits.check_size(width, height, limit, opened.name)
+    frame = wanted.frame
+    check_frame(frame, len(container), opened.name)
+    picture = container if frame is None else container[frame]
+    width, height = picture.size
+    limits.check_size(width, height, wanted.limit, opened.name)
     try:
-        array = np.asarray(container)
+        array = np.asarray(picture)
     except _DAMAGED as error:
         raise BrokenPhotoError(f"{opened.name}: damaged or cut short: {_line(error)}") from error
-    info, points = container.info, sniffing.code_points(opened.read, "heic")
+    info, points = picture.info, sniffing.code_points(opened.read, "heic")
     profile = info.get("icc_profile") or None
     if points is not None and (profile is not None or cicp.is_plain(points)):
         points = None
     settled = channels.settled(engine.wrapped(array), profile, opened.name)
     exif, xmp = info.get("exif"), info.get("xmp")
     metadata = Metadata(tags.upright(exif) if exif else None, xmp or None, None, "heic", points)
-    notes = (*pages_note(len(container)), *settled.notes)
+    notes = (*(pages_note(len(container)) if frame is None else ()), *settled.notes)
     pixels = engine.unwrapped(settled.image)
-    return assembled(pixels, 1, settled.profile, metadata, opened.name, notes, ignore_alpha)
+    return assembled(pixels, 1, settled.profile, metadata, opened.name, notes, wanted.ignore_alpha)
 
 
 def _line(error: Exception) -> str:

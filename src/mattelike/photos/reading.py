@@ -23,7 +23,7 @@ class Header:
         width: Columns, upright.
         height: Rows, upright.
         format: Such as ``"jpeg"``, by content.
-        pages: Pages or frames; 2 stands for "several" in an animated PNG.
+        pages: Pages or frames.
     """
 
     width: int
@@ -39,12 +39,13 @@ def read(
     allow_truncated: bool = False,
     max_pixels: int | None = None,
     name: str = "",
+    frame: int | None = None,
 ) -> Photo:
     """Read a photo: upright, in its own depth and colour space, with what its file said.
 
     EXIF orientation is carried out on the pixels. CMYK and gray with a profile become sRGB. 16 bits stay,
-    floats become 16 bits by their declared range [0, 1]. Of several pages the first is read. What was taken
-    for granted is in ``notes``.
+    floats become 16 bits by their declared range [0, 1]. Of several pages or frames the first is
+    read, unless another is asked for. What was taken for granted is in ``notes``.
 
     Args:
         source: A path, the bytes of a file, a numpy array (see `mattelike.photos.arrays.from_array`; not
@@ -54,6 +55,8 @@ def read(
         max_pixels: Largest ``width * height``; by default ``MATTELIKE_MAX_PIXELS`` or 300 million. Files and
             pictures not yet decoded are refused from their header; arrays are never refused.
         name: What to call it in messages, where it has no path.
+        frame: Page or frame of a file, from 0, as it is shown: frames that change a part of what was there
+            before are laid over it.
 
     Raises:
         PhotoError: Not there, not a regular file, not a photo.
@@ -70,22 +73,19 @@ def read(
     limit = limits.pixel_limit(max_pixels)
     if arrays.is_pillow(source):
         return arrays.from_pillow(source, name, limit, ignore_alpha=ignore_alpha)
+    wanted = decoding.Wanted(limit, ignore_alpha, allow_truncated, frame)
     with _opened(source, name) as opened:
         found = sniffing.sniff(opened.read, opened.name)
-        if found == "heic":
-            photo = heic.decode(opened, limit, ignore_alpha=ignore_alpha)
-        else:
-            photo = decoding.decode(
-                opened, found, limit, ignore_alpha=ignore_alpha, allow_truncated=allow_truncated
-            )
+        photo = heic.decode(opened, wanted) if found == "heic" else decoding.decode(opened, found, wanted)
     return replace(photo, name=str(source) if isinstance(source, str | Path) else name)
 
 
-def header(source: str | Path | bytes) -> Header:
+def header(source: str | Path | bytes, frame: int | None = None) -> Header:
     """Size and format of a photo without decoding it.
 
     Args:
         source: A path, or the bytes of a file.
+        frame: Page or frame whose size is wanted, from 0.
 
     Raises:
         PhotoError: And its kinds, as `read`; there is no limit on the size.
@@ -94,8 +94,9 @@ def header(source: str | Path | bytes) -> Header:
         found = sniffing.sniff(opened.read, opened.name)
         if found == "heic":
             container = heic.open_heic(opened)
-            return Header(container.size[0], container.size[1], found, len(container))
-        image = decoding.load(opened, found, strict=False)
+            picture = container if frame is None else container[min(frame, len(container) - 1)]
+            return Header(picture.size[0], picture.size[1], found, len(container))
+        image = decoding.load(opened, found, strict=False, frame=frame)
         width, height = image.width, image.height
         if engine.number(image, "orientation", 1) in (5, 6, 7, 8):
             width, height = height, width

@@ -124,9 +124,10 @@ def _boxed(head: bytes, name: str) -> Format:
     raise UnsupportedPhotoError(f"{name}: {_FILM}")
 
 
-def is_animated_png(read: Reader) -> bool:
-    """Whether a PNG says it is an animation (chunk acTL before the pixels)."""
-    return _png_chunk(read, b"acTL") is not None
+def png_frames(read: Reader) -> int:
+    """Frames of a PNG: as many as chunk acTL, before the pixels, says there are; 1 without it."""
+    chunk = _png_chunk(read, b"acTL")
+    return max(1, int.from_bytes(chunk[:4], "big")) if chunk else 1
 
 
 def code_points(read: Reader, found: Format) -> Cicp | None:
