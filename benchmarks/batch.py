@@ -35,7 +35,8 @@ from mattelike import photos
 from mattelike.errors import PhotoError
 
 ROOT = Path(__file__).parent.parent
-SIZES = ((96, 128), (128, 96), (120, 120), (80, 160))
+# Sides of photos, as shares of the longest.
+SHAPES = ((0.6, 0.8), (0.8, 0.6), (0.75, 0.75), (0.5, 1.0))
 EARLY = 500
 
 
@@ -53,12 +54,13 @@ def picture(seed: int, height: int, width: int) -> np.ndarray[Any, np.dtype[np.u
     return np.clip(colours + grain, 0, 255).astype(np.uint8)
 
 
-def folder_of(folder: Path, count: int) -> list[str]:
-    """Small photos, and the options that mark the first of them."""
+def folder_of(folder: Path, count: int, side: int) -> list[str]:
+    """Photos with longest sides up to `side`, and the options that mark the first of them."""
     for index in range(count):
         path = folder / f"{index // 1000:02}" / f"{index:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photos.encode(picture(index, *SIZES[index % len(SIZES)]), ".jpg"))
+        height, width = (round(share * side) for share in SHAPES[index % len(SHAPES)])
+        path.write_bytes(photos.encode(picture(index, height, width), ".jpg"))
     first = photos.read(folder / "00" / "00000.jpg").pixels.astype(int)
     mask = (first[..., 0] - first[..., 2] > 40).astype(np.float32)
     photos.write_alpha(folder.parent / "mask.png", mask)
@@ -161,7 +163,7 @@ def soak(given: argparse.Namespace) -> None:
     count = given.photos or 10_000
     early = min(EARLY, count // 2)
     with room(given.place) as folder:
-        marks = folder_of(folder / "in", count)
+        marks = folder_of(folder / "in", count, given.side)
         out = folder / "out"
         args = [str(folder / "in"), *marks, "-o", str(out), "-m", given.model, "-j", str(given.workers)]
         found, course = watched(args, early, count)
@@ -254,7 +256,7 @@ def kills(given: argparse.Namespace) -> None:
     count = given.photos or 500
     moments = random.Random(0)
     with room(given.place) as folder:
-        marks = folder_of(folder / "in", count)
+        marks = folder_of(folder / "in", count, given.side)
         common = [str(folder / "in"), *marks, "-m", given.model, "-j", str(given.workers), "--quiet"]
         began = time.monotonic()
         subprocess.run(program([*common, "-o", str(folder / "whole")]), check=True)
@@ -268,7 +270,7 @@ def kills(given: argparse.Namespace) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(run.pid, signal.SIGKILL)
             run.wait()
-            halves += sum(1 for path in outputs(folder / "out") if not is_whole(folder / "out" / path))
+            halves += half_files(folder / "out")
             begun.append(len(outputs(folder / "out")))
         code = subprocess.run(program([*common, "-o", str(folder / "out")]), check=False).returncode
         say(
@@ -278,6 +280,7 @@ def kills(given: argparse.Namespace) -> None:
             files_after_each_kill=begun,
             half_files=halves,
             same_bytes=outputs(folder / "out") == outputs(folder / "whole"),
+            same_report=report_of(folder / "out") == report_of(folder / "whole"),
             left_behind=sum(1 for _ in (folder / "out").rglob(".mattelike-*")),
             exit_code=code,
         )
@@ -290,6 +293,24 @@ def outputs(out: Path) -> dict[str, str]:
         for path in sorted(out.rglob("*"))
         if path.suffix in (".png", ".jpg", ".webp") and not path.name.startswith(".")
     }
+
+
+def report_of(out: Path) -> list[dict[str, Any]]:
+    """The report without how long things took; it must be whole wherever it is there at all."""
+    path = out / "report.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [{**json.loads(line), "seconds": 0} for line in lines]
+
+
+def half_files(out: Path) -> int:
+    """Pictures, reports and pages under their final name that are not whole."""
+    halves = sum(1 for name in outputs(out) if not is_whole(out / name))
+    try:
+        report_of(out)
+    except ValueError:
+        halves += 1
+    page = out / "index.html"
+    return halves + (page.exists() and "</html>" not in page.read_text(encoding="utf-8"))
 
 
 def is_whole(path: Path) -> bool:
@@ -342,6 +363,7 @@ def main() -> None:
     )
     parser.add_argument("what", choices=sorted(MEASURED))
     parser.add_argument("--photos", type=int, help="How many.")
+    parser.add_argument("--side", type=int, default=160, help="Longest side of small photos.")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--model", default="imagenet")
     parser.add_argument("--megapixels", type=float, default=12)
