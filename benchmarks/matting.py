@@ -1,9 +1,11 @@
 """What the main job costs: seconds, start-up, memory, and the share of what this machine can do.
 
     python benchmarks/matting.py [--model embedded] [--threads 2] [--repeats 5] [--megapixels 1 12 50]
+                                 [--against isnet.onnx]
 
 Prints one JSON object a line; the first describes the machine. Photos are the examples, enlarged. The base
-install is enough; the share of the matmul rate needs onnx (extra ``train``) and is left out without it.
+install is enough; the share of the matmul rate needs onnx (extra ``train``) and is left out without it. With
+``--against`` an automatic remover of IS-Net's shape (`benchmarks/isnet.py` makes one) takes turns with us.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +30,7 @@ from telling import peak_of, say
 
 import mattelike as ml
 from mattelike import models, photos
+from mattelike.baselines.remover import Remover
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "examples" / "photos" / "chow" / "01.jpg"
@@ -39,12 +43,14 @@ MEMORY_PER_PIXEL = 24
 def seconds(call: Callable[[], object], repeats: int) -> list[float]:
     """Wall-clock seconds of each call, after one that does not count."""
     call()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start)
-    return found
+    return [one for _ in range(repeats) for one in timed(call)]
+
+
+def timed(call: Callable[[], object]) -> list[float]:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    call()
+    return [time.perf_counter() - start]
 
 
 def summary(found: Sequence[float]) -> dict[str, float]:
@@ -59,7 +65,8 @@ def enlarged(path: Path, width: int, height: int) -> np.ndarray[Any, np.dtype[np
     columns = np.arange(width) * pixels.shape[1] // width
     large = pixels[rows][:, columns].astype(np.int16)
     noise = np.random.default_rng(0).integers(-4, 5, size=(height, width, 1), dtype=np.int16)
-    return np.clip(large + noise, 0, 255).astype(np.uint8)
+    noisy: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(large + noise, 0, 255).astype(np.uint8)
+    return noisy
 
 
 def matmul_rate(repeats: int) -> float:
@@ -109,6 +116,28 @@ def speed(model: str, threads: int, repeats: int) -> None:
         written = seconds(lambda: matte.save(Path(folder) / "x.png"), repeats)
     say("cut-out of a 1024-pixel target: colours and PNG", **summary(written))
     shares(predictor, threads, repeats)
+
+
+def race(model: str, file: Path, threads: int) -> None:
+    """Eight photos of 1024 pixels, from array to alpha, by turns: the remover, then we."""
+    predictor = ml.load(model, device="cpu", threads=threads)
+    context = predictor.encode(REFERENCE, ml.Mask(MASK))
+    remover = Remover(file, "isnet", stretch=False, device="cpu", threads=threads)
+    paths = [path for path in sorted(REFERENCE.parents[1].glob("*/*.jpg")) if path != REFERENCE][:8]
+    targets = [photos.read(enlarged(path, 1024, 1024)) for path in paths]
+    predictor.matte(targets[0], context)
+    remover.matte(targets[0], None)
+    theirs: list[float] = []
+    ours: list[float] = []
+    for target in targets:
+        theirs += timed(partial(remover.matte, target, None))
+        ours += timed(partial(predictor.matte, target, context))
+    say("1024-pixel photo, the remover", **summary(theirs))
+    say(
+        "1024-pixel target, reference cached, beside the remover",
+        **summary(ours),
+        ratio=round(statistics.median(theirs) / statistics.median(ours), 2),
+    )
 
 
 def shares(predictor: ml.Predictor, threads: int, repeats: int) -> None:
@@ -186,9 +215,12 @@ def main() -> None:
     parser.add_argument("--model", default="embedded", choices=sorted(models.MODELS))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--against", type=Path, metavar="ONNX", help="a remover of IS-Net's shape")
     parser.add_argument("--megapixels", type=float, nargs="*", default=[1, 12, 50])
     given = parser.parse_args()
     machine(given.threads)
+    if given.against is not None:
+        race(given.model, given.against, given.threads)
     speed(given.model, given.threads, given.repeats)
     start_up(given.model, given.threads, min(given.repeats, 3))
     for size in given.megapixels:
