@@ -93,7 +93,7 @@ def in_two_processes(command: Sequence[str]) -> list[str]:
         )
         for rank in range(2)
     ]  # fmt: skip
-    answers = [process.communicate(timeout=240) for process in started]
+    answers = [process.communicate(timeout=600) for process in started]
     assert [process.returncode for process in started] == [0, 0], answers
     return [out for out, _ in answers]
 
