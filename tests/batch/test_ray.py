@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,3 +78,36 @@ def test_trap_77_every_photo_once_and_the_bytes_of_the_local_engine_though_an_ac
     assert all(theirs[name] == data for name, data in ours.items())
     assert len(ours) == len(theirs) - 4  # cut-out, matte and two thumbnails of the one that kills
     assert not library().is_initialized()
+
+
+class Slow(Predictor):
+    """Takes its time, so that a run can be stopped in its midst."""
+
+    def matte(self, photo, context, *, refine=True):  # type: ignore[no-untyped-def,override]
+        time.sleep(0.2)
+        return super().matte(photo, context, refine=refine)
+
+
+def slow() -> Predictor:
+    return Slow(toy().model)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_stopped_run_reports_every_photo_it_has_begun_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, str(Path(root) / "src")]))
+    job = job_for(tmp_path, [96] * 80)
+    engine, outcomes = RayEngine(slow, 2), []
+    try:
+        for outcome in engine.run(job):
+            outcomes.append(outcome)
+            engine.stop()
+    finally:
+        engine.close()
+    written = {name for name in contents(tmp_path / "out") if name.endswith(".matte.png")}
+    assert written == {f"{outcome.stem}.matte.png" for outcome in outcomes}
+    assert 0 < len(outcomes) < 80

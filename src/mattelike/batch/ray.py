@@ -4,6 +4,9 @@ Paths go in, files come out, and only outcomes, a few hundred bytes each, travel
 tasks to a pool of actors, starts an actor anew that has died, and gives its photos to another. A photo that
 kills every actor it is given to is found by trying what is missing once more, each photo alone, and is listed
 as failed. Journal, names and bytes are those of the other engines, for a photo is made by the same code.
+
+Whoever stops a run rings a `Bell`. Actors listen before each photo: the one they are at is finished and
+reported, the rest of what they were given comes back untouched.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +72,7 @@ class RayEngine:
     def __init__(self, loader: Loader, workers: int, *, threads: int = 1, gpus: float = 0) -> None:
         self._ray = library()
         self._loader, self._workers, self._threads, self._gpus = loader, workers, threads, gpus
-        self._stopping = False
+        self._stop = threading.Event()
         self._ours = False
 
     def run(self, job: Job) -> Generator[Outcome, None, None]:
@@ -76,27 +81,27 @@ class RayEngine:
         Raises:
             ModelError: The actors cannot be started, or cannot load the model.
         """
-        self._stopping = False
+        self._stop.clear()
         self._begin()
         common = pickle.dumps(replace(job, tasks=(), out=Path(os.path.abspath(job.out))))  # noqa: PTH100
         missing = dict(enumerate(job.tasks))
-        for size in (max(BLOCK, -(-len(missing) // BLOCKS)), 1):
-            for number, outcome in self._through(missing, common, size):
-                if missing.pop(number, None) is None:
-                    continue  # a photo whose actor died after it was done and before it said so
-                self._stopping |= outcome.fatal
-                yield outcome
-                if self._stopping:
+        with self._bell() as bell:
+            for size in (max(BLOCK, -(-len(missing) // BLOCKS)), 1):
+                for number, outcome in self._through(missing, common, bell, size):
+                    if missing.pop(number, None) is None:
+                        continue  # a photo whose actor died after it was done and before it said so
+                    if outcome.fatal:
+                        self.stop()
+                    yield outcome
+                if not missing or self._stop.is_set():
                     return
-            if not missing:
-                return
         for task in missing.values():
             error = f"{task.source}: every actor that was given this photo died; the others went on"
-            yield Outcome(task.source, task.stem, "failed", error=error)
+            yield Outcome(task.source, task.stem, "failed", error=error, frame=task.frame)
 
     def stop(self) -> None:
-        """Take no further outcome: what actors are at is given up, and done again by the next run."""
-        self._stopping = True
+        """Begin no further photo; those that actors are at are finished and reported."""
+        self._stop.set()
 
     def close(self) -> None:
         """Ends the cluster if it was started for this run."""
@@ -116,10 +121,34 @@ class RayEngine:
             raise ModelError(f"Ray cannot be started: {' '.join(str(error).split())}") from error
         self._ours = local
 
+    @contextmanager
+    def _bell(self) -> Iterator[Any]:
+        """A bell that a thread rings when the run is stopped: signal handlers must not call Ray."""
+        bell = self._ray.remote(num_cpus=0, max_restarts=-1)(Bell).remote()
+        over = False
+
+        def ring() -> None:
+            self._stop.wait()
+            if not over:
+                bell.ring.remote()
+
+        ringer = threading.Thread(target=ring, name="ringer", daemon=True)
+        ringer.start()
+        try:
+            yield bell
+        finally:
+            over = True
+            stopped = self._stop.is_set()
+            self._stop.set()
+            ringer.join()
+            if not stopped:
+                self._stop.clear()
+            self._ray.kill(bell)
+
     def _through(
-        self, tasks: Mapping[int, Task], common: bytes, size: int
+        self, tasks: Mapping[int, Task], common: bytes, bell: Any, size: int
     ) -> Generator[tuple[int, Outcome], None, None]:
-        """Outcomes by number; tasks whose actors died again and again have none."""
+        """Outcomes by number; tasks whose actors died again and again have none, nor those not begun."""
         data = self._ray.data
         settings = data.DataContext.get_current()
         settings.enable_progress_bars = False
@@ -127,22 +156,48 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         items = [{"number": number, "task": pickle.dumps(task)} for number, task in tasks.items()]
         blocks = -(-len(items) // size)
+        actors = min(self._workers, blocks)
+        idle: set[str] = set()
         made = data.from_items(items, override_num_blocks=blocks).map_batches(
             Actor,
-            fn_constructor_args=(self._loader, common, str(Path.cwd()), self._workers),
+            fn_constructor_args=(self._loader, common, str(Path.cwd()), self._workers, bell),
             batch_size=1,
             batch_format="numpy",
-            compute=data.ActorPoolStrategy(size=min(self._workers, blocks)),
+            # Photos tried alone do not wait behind one that kills: they would lose their retries with it.
+            compute=data.ActorPoolStrategy(
+                size=actors, max_tasks_in_flight_per_actor=1 if size == 1 else None
+            ),
             num_cpus=self._threads,
             num_gpus=self._gpus,
             ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": RETRIES},
         )
         try:
             for row in made.iter_rows():
-                yield int(row["number"]), pickle.loads(row["outcome"])
+                outcome = pickle.loads(row["outcome"])
+                if outcome is not None:
+                    yield int(row["number"]), outcome
+                    continue
+                idle.add(str(row["actor"]))
+                if len(idle) >= actors:
+                    return  # all have heard the bell, and told what they had done before
         except self._ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the actors of Ray could not go on: {reason[:300]}") from error
+
+
+class Bell:
+    """Says whether the run has been stopped, wherever somebody asks."""
+
+    def __init__(self) -> None:
+        self._rung = False
+
+    def ring(self) -> None:
+        """The run is stopped."""
+        self._rung = True
+
+    def rung(self) -> bool:
+        """Whether it is."""
+        return self._rung
 
 
 class Actor:
@@ -153,20 +208,29 @@ class Actor:
         common: The job without its tasks, pickled.
         folder: What relative paths are relative to.
         workers: How many share the machine.
+        bell: Handle of a `Bell`.
     """
 
-    def __init__(self, loader: Loader, common: bytes, folder: str, workers: int) -> None:
+    def __init__(self, loader: Loader, common: bytes, folder: str, workers: int, bell: Any) -> None:
         with suppress(OSError):  # another machine; then paths must be absolute, and photos say so
             os.chdir(folder)
         if workers > 1:
             photos.set_threads(1)
         self._job: Job = pickle.loads(common)
         self._predictor = loader()
+        self._ray, self._bell = library(), bell
+        self._name = uuid.uuid4().hex
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Outcomes of a batch of tasks."""
-        outcomes = [making.made(pickle.loads(task), self._job, self._predictor) for task in batch["task"]]
+        """Outcomes of a batch of tasks; None for those not begun because the run was stopped."""
+        outcomes = [self._made(task) for task in batch["task"]]
         return {
             "number": np.asarray(batch["number"]),
+            "actor": np.array([self._name] * len(outcomes), dtype=object),
             "outcome": np.array([pickle.dumps(outcome) for outcome in outcomes], dtype=object),
         }
+
+    def _made(self, task: bytes) -> Outcome | None:
+        if self._ray.get(self._bell.rung.remote()):
+            return None
+        return making.made(pickle.loads(task), self._job, self._predictor)
