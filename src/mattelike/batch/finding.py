@@ -36,10 +36,14 @@ class Found:
     Attributes:
         source: Its path as it can be shown and opened, or ``"-"``.
         relative: Where it lies under its root, with ``/``: what the outputs mirror.
+        frame: Page or frame of it, from 0; None for the first of whatever there is.
+        ending: What its outputs are called beside the photo's name, to tell frames apart.
     """
 
     source: str
     relative: str
+    frame: int | None = None
+    ending: str = ""
 
 
 @dataclass(slots=True)

@@ -90,6 +90,7 @@ class Task:
         known: Key of the last finished outcome; the photo is left alone if that has not changed.
         data: Content of the file where it has no path.
         glance: What the model said of it already, where it is its own reference.
+        frame: Page or frame of the file, from 0; None for the first of whatever there is.
     """
 
     source: str
@@ -98,6 +99,7 @@ class Task:
     known: str = ""
     data: bytes | None = None
     glance: Glance | None = None
+    frame: int | None = None
 
     def outputs_of(self, number: int | None) -> tuple[tuple[Emit, str], ...]:
         """Outputs for one of several things in the photo, numbered from 1; None for all together."""
@@ -155,6 +157,7 @@ class Outcome:
         settings: The model's effective settings, as JSON; empty when it has none.
         unchanged: It was done before and nothing has changed since.
         fatal: The batch cannot go on: the disk is full, or the output folder is gone.
+        frame: As in its task.
     """
 
     source: str
@@ -171,6 +174,7 @@ class Outcome:
     settings: str = ""
     unchanged: bool = False
     fatal: bool = False
+    frame: int | None = None
 
 
 @runtime_checkable

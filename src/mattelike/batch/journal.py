@@ -81,9 +81,9 @@ class Journal:
         order = {result: rank for rank, result in enumerate(RESULTS)}
         yield from sorted(known, key=lambda each: (order[each.result], natural_key(each.stem or each.source)))
 
-    def find(self, source: str) -> Outcome | None:
-        """What became of a photo, or None."""
-        kept = self._lines.get(self.address(source))
+    def find(self, source: str, frame: int | None = None) -> Outcome | None:
+        """What became of a photo, or of a frame of it; or None."""
+        kept = self._lines.get(_known_as(self.address(source), frame))
         return None if kept is None else _outcome(json.loads(_line_of(kept)))
 
     def outputs(self) -> set[str]:
@@ -122,7 +122,7 @@ class Journal:
         """Writes down what became of a photo."""
         address = self.address(outcome.source)
         line = _line(outcome, address)
-        self._lines[address] = _kept(line)
+        self._lines[_known_as(address, outcome.frame)] = _kept(line)
         self._append(line)
 
     def finish(self) -> None:
@@ -186,7 +186,7 @@ class Journal:
             if "promised" in record:
                 self._promised.update(record["promised"])
             else:
-                self._lines[record["source"]] = _kept(line)
+                self._lines[_known_as(record["source"], record.get("frame"))] = _kept(line)
 
 
 def known_outputs(out: Path) -> set[str]:
@@ -200,6 +200,11 @@ def known_outputs(out: Path) -> set[str]:
             if record is not None:
                 names.update(record["promised"] if "promised" in record else record["outputs"])
     return names
+
+
+def _known_as(address: str, frame: int | None) -> str:
+    """What a photo or a frame is held under; no address holds a zero byte."""
+    return address if frame is None else f"{address}\0{frame}"
 
 
 def _kept(line: str) -> bytes:
@@ -232,6 +237,8 @@ def _line(outcome: Outcome, address: str) -> str:
     # Part of the line, not a text in it; models without settings say nothing.
     own = record.pop("settings")
     said = {"settings": json.loads(own)} if own else {}
+    if outcome.frame is None:
+        del record["frame"]
     return json.dumps({**record, "source": address, "seconds": round(outcome.seconds, 3), **said})
 
 

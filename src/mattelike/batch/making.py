@@ -78,9 +78,9 @@ def opened(task: Task, job: Job) -> Opened | Outcome:
 
     def read() -> Opened | Outcome:
         data = task.data if task.data is not None else _whole(task.source)
-        key = job.key(content_hash(data))
+        key = job.key(content_hash(data) + ("" if task.frame is None else f" {task.frame}"))
         if key == task.known:
-            return Outcome(task.source, task.stem, "present", key=key, unchanged=True)
+            return Outcome(task.source, task.stem, "present", key=key, unchanged=True, frame=task.frame)
         settings = job.settings
         photo = photos.read(
             data,
@@ -88,6 +88,7 @@ def opened(task: Task, job: Job) -> Opened | Outcome:
             allow_truncated=settings.allow_truncated,
             max_pixels=settings.max_pixels,
             name="standard input" if task.source == "-" else task.source,
+            frame=task.frame,
         )
         if settings.unpremultiply:
             photo = photos.unpremultiply(photo)
@@ -137,6 +138,7 @@ def written(done: Looked, job: Job) -> Outcome:
             seconds=time.monotonic() - began,
             notes=done.matte.notes,
             key=done.opened.key,
+            frame=task.frame,
             settings=done.matte.settings,
         )
 
@@ -155,7 +157,7 @@ def made(task: Task, job: Job, predictor: Predictor) -> Outcome:
 def pixels_of(task: Task) -> int:
     """Pixels a photo has by its header, 0 where it has none: to know what it will cost."""
     try:
-        header = photos.header(Path(task.source) if task.data is None else task.data)
+        header = photos.header(Path(task.source) if task.data is None else task.data, task.frame)
     except MattelikeError:
         return 0
     return header.width * header.height
@@ -289,7 +291,9 @@ def _failed(task: Task, began: float, error: str, fatal: bool = False) -> Outcom
     if fatal and not _TELLING.search(line):
         line += " (is the disk full?)"
     seconds = time.monotonic() - began
-    return Outcome(task.source, task.stem, "failed", error=line, seconds=seconds, fatal=fatal)
+    return Outcome(
+        task.source, task.stem, "failed", error=line, seconds=seconds, fatal=fatal, frame=task.frame
+    )
 
 
 def is_fatal(error: BaseException, out: Path) -> bool:

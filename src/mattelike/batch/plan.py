@@ -10,14 +10,18 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from mattelike.batch.finding import Found, Limits, find
+from mattelike import photos
+from mattelike.batch.finding import Findings, Found, Limits, find
 from mattelike.batch.jobs import Outcome, Settings, Task
 from mattelike.batch.names import folded, output_names, writable
+from mattelike.errors import MattelikeError
 from mattelike.mattes import Emit
 
+FRAMES = 1_000
+"""Frames a file may have: to show one, all before it are decoded."""
 _NUMBERED = re.compile(r"\.\d+$")
 
 
@@ -46,6 +50,7 @@ def plan_folder(
     suffix: str = ".png",
     ours: Iterable[str] = (),
     follow_links: bool = False,
+    all_frames: bool = False,
 ) -> Plan:
     """Plans the outputs of many photos into one folder.
 
@@ -56,15 +61,33 @@ def plan_folder(
         suffix: Format of the pictures in colour.
         ours: Outputs of earlier runs, relative to `out`: never inputs.
         follow_links: Whether links inside folders are followed.
+        all_frames: Whether every page or frame of a file is a photo of its own.
     """
     own = frozenset(os.path.realpath(out / name) for name in ours)
     findings = find(inputs, Limits(out.resolve(), own, follow_links))
+    if all_frames:
+        findings.photos = [frame for each in findings.photos for frame in _frames(each, findings)]
     naming = _Naming(out, settings, suffix, findings.photos)
     tasks = naming.tasks()
     failed = tuple(
         Outcome(source=name, stem="", result="failed", error=why) for name, why in findings.missing
     )
     return Plan(out, tasks, failed, findings.notes())
+
+
+def _frames(each: Found, findings: Findings) -> list[Found]:
+    """A photo as its pages or frames; one that cannot be read stays, for reading it says why."""
+    try:
+        count = 1 if each.source == "-" else photos.header(each.source).pages
+    except MattelikeError:
+        count = 1
+    if count == 1:
+        return [each]
+    if count > FRAMES:
+        findings.missing.append((each.source, f"{count} frames are more than {FRAMES}; try mattelike video"))
+        return []
+    digits = len(str(count))
+    return [replace(each, frame=index, ending=f".frame-{index + 1:0{digits}}") for index in range(count)]
 
 
 def plan_file(source: str, target: Path, settings: Settings) -> Plan:
@@ -104,7 +127,7 @@ class _Naming:
         """One task a photo, in the order found. Those that share a stem all keep their old suffix."""
         root = self.out.resolve()
         self.inputs = {folded(os.path.realpath(each.source)) for each in self.found}
-        short = [writable(_without_suffix(each.relative)) for each in self.found]
+        short = [writable(_without_suffix(each.relative)) + each.ending for each in self.found]
         # All folders first: a file in the place of one would leave nowhere to put what is in it.
         self.folders = {folded(str(parent)) for stem in short for parent in PurePosixPath(stem).parents}
         wanted = Counter(folded(name) for stem in short for _, name in self._outputs(stem))
@@ -115,9 +138,9 @@ class _Naming:
                 chosen[index] = self._claim(stem)
         for index, each in enumerate(self.found):
             if index not in chosen:
-                chosen[index] = self._claim(self._other(writable(each.relative), root))
+                chosen[index] = self._claim(self._other(writable(each.relative) + each.ending, root))
         return tuple(
-            Task(each.source, chosen[index], self._outputs(chosen[index]))
+            Task(each.source, chosen[index], self._outputs(chosen[index]), frame=each.frame)
             for index, each in enumerate(self.found)
         )
 

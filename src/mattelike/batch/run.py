@@ -129,7 +129,7 @@ class _Told:
     def hear(self, outcome: Outcome) -> None:
         journal = self.journal
         if journal is not None:
-            before = journal.find(outcome.source)
+            before = journal.find(outcome.source, outcome.frame)
             if outcome.unchanged and before is not None and before.key:
                 outcome = replace(before, source=outcome.source, unchanged=True)
             elif before is not None and outcome.result != "failed":
@@ -155,8 +155,10 @@ def _decided(task: Task, job: Job, journal: Journal, existing: Existing) -> Task
     if existing == "overwrite":
         return task
     if existing == "skip" and len(there) == len(task.outputs):
-        return Outcome(task.source, task.stem, "present", outputs=tuple(there), unchanged=True)
-    before = journal.find(task.source)
+        return Outcome(
+            task.source, task.stem, "present", outputs=tuple(there), unchanged=True, frame=task.frame
+        )
+    before = journal.find(task.source, task.frame)
     if before is not None and _is_whole(before, task, job):
         return replace(task, known=before.key)
     foreign = sorted(set(there) - journal.outputs())
@@ -165,7 +167,7 @@ def _decided(task: Task, job: Job, journal: Journal, existing: Existing) -> Task
             f"{job.out / foreign[0]} is there and not known as ours; --overwrite replaces it, "
             "--skip-existing leaves it"
         )
-        return Outcome(task.source, task.stem, "failed", error=error)
+        return Outcome(task.source, task.stem, "failed", error=error, frame=task.frame)
     return task
 
 

@@ -18,8 +18,8 @@ class Watcher:
     """Remembers what it has seen of each file. Ask it again and again."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, Signature] = {}
-        self._done: dict[str, Signature] = {}
+        self._seen: dict[tuple[str, int | None], Signature] = {}
+        self._done: dict[tuple[str, int | None], Signature] = {}
 
     def arrived(self, plan: Plan) -> Plan:
         """The part of a plan whose photos are new or changed, and whole: the same as when last asked.
@@ -29,13 +29,13 @@ class Watcher:
         """
         fresh = []
         for task in plan.tasks:
-            now = _signature(task.source)
-            if now is None or self._done.get(task.source) == now:
+            now, key = _signature(task.source), (task.source, task.frame)
+            if now is None or self._done.get(key) == now:
                 continue
-            if self._seen.get(task.source) == now and time.time() - now[1] / 1e9 >= QUIET:
-                self._done[task.source] = now
+            if self._seen.get(key) == now and time.time() - now[1] / 1e9 >= QUIET:
+                self._done[key] = now
                 fresh.append(task)
-            self._seen[task.source] = now
+            self._seen[key] = now
         return replace(plan, tasks=tuple(fresh), failed=(), notes=())
 
 

@@ -155,7 +155,7 @@ class WorkersEngine:
         victim, *others = worker.given
         waiting.extendleft(reversed(others))
         error = f"{victim.source}: the worker died at this photo ({how}); the others went on"
-        return Outcome(victim.source, victim.stem, "failed", error=error)
+        return Outcome(victim.source, victim.stem, "failed", error=error, frame=victim.frame)
 
 
 def _how(code: int | None) -> str:

@@ -34,7 +34,7 @@ _OF_THE_RUN = frozenset(
             "strip",
             "max_pixels",
         ),
-        *("existing", "watch", "follow_links", "dry_run", "like"),
+        *("existing", "watch", "follow_links", "all_frames", "dry_run", "like"),
     )
 )
 
@@ -78,6 +78,7 @@ def _tasks_again(given: Given, kinds: set[str], last: LastRun, journal: Journal)
             os.path.relpath(sources[outcome.source]),
             outcome.stem,
             output_names(outcome.stem, last.settings.emit, last.suffix),
+            frame=outcome.frame,
         )
         for outcome in known
         if outcome.source != "-" and (not wanted or os.path.realpath(sources[outcome.source]) in wanted)

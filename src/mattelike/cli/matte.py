@@ -16,7 +16,7 @@ EMITS = ("cutout", "alpha", "foreground", "premultiplied", "composite", "trimap"
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What to look for", ("contexts", "like", *options.MARK_NAMES)),
     ("Where to", ("output", "existing", "no_sheet", "dry_run")),
-    ("Which photos", ("first", "follow_links", "watch", "only", "more_like")),
+    ("Which photos", ("first", "follow_links", "all_frames", "watch", "only", "more_like")),
     (
         "What to write",
         (
@@ -155,6 +155,7 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
 )
 @click.option("--more-like", type=click.Path(), help="A further reference for --only, with marks.")
 @click.option("--watch", "-w", is_flag=True, help="Go on, and do photos as they come into the folders.")
+@click.option("--all-frames", is_flag=True, help="Every page or frame of a file is a photo of its own.")
 @click.option("--follow-links", is_flag=True, help="Follow links inside folders.")
 @click.option(
     "--workers",

@@ -78,8 +78,9 @@ def _to_file(given: Given, settings: Settings, target: Path, *, silent: bool = F
         raise UsageError(
             f"{target.name} is one file, but {len(named)} photos or folders are named; give a folder with -o"
         )
-    if given["watch"]:
-        raise click.UsageError("--watch needs a folder with -o")
+    for option in ("watch", "all_frames"):
+        if given[option]:
+            raise click.UsageError(f"--{option.replace('_', '-')} needs a folder with -o")
     refuse_jpeg(replace(settings, emit=settings.emit[:1]), target.suffix)
     plan = plan_file(named[0], target, settings)
     if os.path.realpath(named[0]) == os.path.realpath(target):
@@ -144,6 +145,7 @@ def _plan(given: Given, settings: Settings, out: Path) -> Plan:
         suffix=f".{given['suffix']}",
         ours=known_outputs(out),
         follow_links=given["follow_links"],
+        all_frames=given["all_frames"],
     )
     return plan if given["first"] is None else replace(plan, tasks=plan.tasks[: given["first"]])
 

@@ -109,6 +109,7 @@ def _as_json(outcome: Outcome, out: Path) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "error": outcome.error,
         "notes": outcome.notes,
+        "frame": outcome.frame,
         **({"settings": json.loads(outcome.settings)} if outcome.settings else {}),
         "unchanged": outcome.unchanged,
     }
