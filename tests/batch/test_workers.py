@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mattelike.batch import making
 from mattelike.batch.jobs import Job, Outcome
 from mattelike.batch.local import LocalEngine
-from mattelike.batch.workers import WorkersEngine
+from mattelike.batch.workers import WorkersEngine, allowed
 from mattelike.errors import MissingExtraError, ModelError
 from mattelike.predictor import Predictor
 from tests.batch.rooms import contents, context_of, job_of, task_of, write
@@ -30,6 +32,42 @@ class Deadly(Predictor):
 
 def deadly() -> Predictor:
     return Deadly(toy().model)
+
+
+class Stuck(Predictor):
+    """Never comes back from photos of one width, as a device with a fault would make it."""
+
+    def matte(self, photo, context, *, refine=True):  # type: ignore[no-untyped-def,override]
+        if photo.width == 97:
+            _hang()
+        return super().matte(photo, context, refine=refine)
+
+
+def _hang() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+
+
+def stuck_at_the_model() -> Predictor:
+    return Stuck(toy().model)
+
+
+def stuck_at_reading() -> Predictor:
+    """Its process never comes back from the header of photos of one name, as from a share that is gone."""
+    header = making.photos.header
+
+    def hanging(source, frame=None):  # type: ignore[no-untyped-def]
+        if Path(source).name == "2.png":
+            _hang()
+        return header(source, frame)
+
+    making.photos.header = hanging  # the worker's own, which dies with it
+    return toy()
+
+
+def slow_to_load() -> Predictor:
+    time.sleep(3)
+    return toy()
 
 
 def dead_at_once() -> Predictor:
@@ -71,6 +109,42 @@ def test_trap_77_a_worker_that_dies_is_replaced_and_its_photo_listed(tmp_path: P
     failed = [outcome for outcome in outcomes.values() if outcome.result == "failed"]
     assert [Path(each.source).name for each in failed] == ["2.png"]
     assert "SIGSEGV" in failed[0].error
+
+
+@pytest.mark.parametrize("loader", [stuck_at_the_model, stuck_at_reading])
+def test_trap_77_a_worker_that_hangs_is_ended_and_its_photo_listed(tmp_path: Path, loader) -> None:  # type: ignore[no-untyped-def]
+    engine = WorkersEngine(loader, 1, timeout=1.5)
+    try:
+        outcomes = {outcome.stem: outcome for outcome in engine.run(job_for(tmp_path, 5))}
+        (worker,) = engine._workers
+        assert worker.process.is_alive()
+    finally:
+        engine.close()
+    assert len(outcomes) == 5
+    failed = [outcome for outcome in outcomes.values() if outcome.result == "failed"]
+    assert [Path(each.source).name for each in failed] == ["2.png"]
+    assert "not done after 1.5 s" in failed[0].error and "--timeout" in failed[0].error
+    assert "\n" not in failed[0].error and not failed[0].fatal
+    assert failed[0].seconds == pytest.approx(1.5, abs=3)
+
+
+def test_trap_77_the_clock_of_a_photo_starts_when_its_worker_is_at_it(tmp_path: Path) -> None:
+    """Neither loading the model, nor photos before it, nor whoever is slow to take outcomes count."""
+    engine = WorkersEngine(slow_to_load, 1, timeout=2.0)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in engine.run(job_for(tmp_path, 3)):
+            outcomes.append(outcome)
+            time.sleep(2.5 if len(outcomes) == 1 else 0)
+    finally:
+        engine.close()
+    assert [outcome.result for outcome in outcomes] == ["present"] * 3
+
+
+def test_trap_77_a_photo_may_take_minutes_and_more_the_larger_it_is() -> None:
+    assert 300 <= allowed(0) < allowed(12_000_000) < allowed(200_000_000) < 3600
+    assert allowed(0, 5.0) == allowed(200_000_000, 5.0) == 5
+    assert allowed(200_000_000, 0.0) == float("inf")
 
 
 @pytest.mark.parametrize(("loader", "says"), [(dead_at_once, "exit code 3"), (lacking, r"mattelike\[dino\]")])

@@ -230,3 +230,17 @@ def test_trap_66_a_device_that_is_not_there_is_exit_2(room: Path, device: str, s
     done = run_program("matte", "photos", *LIKE, "--device", device, "-o", "out", toy_model=False)
     assert done.returncode == 2 and says in done.stderr.decode()
     assert done.stderr.count(b"\n") == 1
+
+
+def test_trap_77_a_photo_at_which_nothing_moves_is_given_up_after_the_time_that_was_set(room: Path) -> None:
+    command, environment = program("matte", "photos", *LIKE, "-o", "out", "--first", "2", seconds="600")
+    environment["MATTELIKE_TIMEOUT"] = "1"
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    said = done.stderr.decode()
+    assert done.returncode == 1 and "Traceback" not in said
+    for name in ("0.png", "1.png"):
+        (line,) = [line for line in said.splitlines() if name in line]
+        assert "not done after 1 s" in line and "--timeout" in line
+    again = run_program("matte", "photos", *LIKE, "-o", "out", "--first", "2", "--timeout", "60")
+    assert again.returncode == 0, again.stderr.decode()
+    assert (room / "out/0.png").is_file() and (room / "out/1.png").is_file()

@@ -1,14 +1,16 @@
 """The engine that works in several processes, for decoders that crash and cores that are idle.
 
 Each worker loads the model once and does one photo after the other. A worker that dies takes one photo with
-it: that photo is listed as failed, a new worker comes in its place, and the rest goes on. Processes are
-spawned, never forked: onnxruntime, CUDA and libvips have threads that do not survive a fork.
+it: that photo is listed as failed, a new worker comes in its place, and the rest goes on. So does one that
+hangs, and is ended for it. Processes are spawned, never forked: onnxruntime, CUDA and libvips have threads
+that do not survive a fork.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -29,16 +31,39 @@ Loader = Callable[[], Predictor]
 AHEAD = 1
 # Seconds a worker has to end by itself when all is done.
 PATIENCE = 5.0
+# Seconds between two looks at the workers where none of them says anything.
+LOOK = 1.0
+# Seconds a photo may take where nobody said how many, and those added for each of its megapixels: many times
+# what the slowest model takes on a slow machine, for a photo given up in vain is worse than a long wait.
+LIMIT = 600.0
+LIMIT_PER_MEGAPIXEL = 10.0
+
+
+def allowed(pixels: int, timeout: float | None = None) -> float:
+    """Seconds a photo may take before its worker counts as hanging.
+
+    Args:
+        pixels: How many the photo has.
+        timeout: A limit for photos of any size; 0 is none; None is ten minutes and 10 s a megapixel.
+    """
+    if timeout is None:
+        return LIMIT + LIMIT_PER_MEGAPIXEL * pixels / 1e6
+    return timeout or float("inf")
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process, the line to it, and the photos it was given, the one it is at first."""
+    """A process, the line to it, and the photos it was given, the one it is at first.
+
+    Of that one, `pixels` is the size, 0 until it is known, and `seconds` how long it has taken so far.
+    """
 
     process: BaseProcess
     line: Connection
     given: deque[Task] = field(default_factory=deque)
     ready: bool = False
+    pixels: int = 0
+    seconds: float = 0.0
 
 
 class WorkersEngine:
@@ -47,11 +72,14 @@ class WorkersEngine:
     Args:
         loader: Loads the predictor, in each worker; must be picklable.
         workers: How many.
+        timeout: Seconds a photo may take, see `allowed`. Time that this process did not run in, as in a
+            computer that slept, does not count.
     """
 
-    def __init__(self, loader: Loader, workers: int) -> None:
+    def __init__(self, loader: Loader, workers: int, *, timeout: float | None = None) -> None:
         self._loader = loader
         self._count = workers
+        self._timeout = timeout
         self._workers: list[_Worker] = []
         self._stopping = False
 
@@ -68,6 +96,7 @@ class WorkersEngine:
         waiting = deque(job.tasks)
         for worker in self._workers:
             worker.line.send(common)
+        looked = time.monotonic()
         while waiting or any(worker.given for worker in self._workers):
             if self._stopping:
                 waiting.clear()
@@ -76,11 +105,14 @@ class WorkersEngine:
             if not busy:
                 break
             lines = {worker.line: worker for worker in busy}
-            for line in wait(list(lines), timeout=1.0):
+            for line in wait(list(lines), timeout=LOOK):
                 outcome = self._heard(lines[line], waiting)  # type: ignore[index]
                 if outcome is not None:
                     self._stopping |= outcome.fatal
                     yield outcome
+            before, looked = looked, time.monotonic()
+            for worker in self._late(looked - before):
+                yield self._given_up(worker, waiting)
 
     def stop(self) -> None:
         """Hand out no further task."""
@@ -135,27 +167,64 @@ class WorkersEngine:
         try:
             said = worker.line.recv()
         except (EOFError, OSError):
-            return self._buried(worker, waiting)
+            return self._died(worker, waiting)
         if isinstance(said, MattelikeError):
             raise said
+        worker.seconds = 0.0
         if said is None:
             worker.ready = True
             return None
+        if isinstance(said, int):
+            worker.pixels = said
+            return None
+        worker.pixels = 0
         worker.given.popleft()
         outcome: Outcome = said
         return outcome
 
-    def _buried(self, worker: _Worker, waiting: deque[Task]) -> Outcome | None:
+    def _died(self, worker: _Worker, waiting: deque[Task]) -> Outcome:
         worker.process.join()
-        self._workers.remove(worker)
-        worker.line.close()
         how = _how(worker.process.exitcode)
         if not worker.ready:
             raise ModelError(f"a worker died while it loaded the model ({how}); try --workers 1")
+        return self._buried(worker, waiting, f"the worker died at this photo ({how}); the others went on")
+
+    def _late(self, passed: float) -> list[_Worker]:
+        """Workers that have been at one photo for too long, now that some more seconds have passed."""
+        passed = min(passed, 2 * LOOK)  # more: this process did not run, and the workers perhaps neither
+        late = []
+        for worker in self._workers:
+            if worker.ready and worker.given:
+                worker.seconds += passed
+                # What waits to be heard may be that the photo is done.
+                if worker.seconds > allowed(worker.pixels, self._timeout) and not worker.line.poll():
+                    late.append(worker)
+        return late
+
+    def _given_up(self, worker: _Worker, waiting: deque[Task]) -> Outcome:
+        worker.process.kill()  # not terminate, which can be ignored
+        worker.process.join(PATIENCE)  # who waits for a dead disk cannot even be killed
+        limit = allowed(worker.pixels, self._timeout)
+        return self._buried(
+            worker,
+            waiting,
+            f"not done after {limit:g} s, so its worker was ended; the others went on; --timeout allows more",
+        )
+
+    def _buried(self, worker: _Worker, waiting: deque[Task], why: str) -> Outcome:
+        """The outcome of the photo a worker was at; its other photos go back to those that wait."""
+        self._workers.remove(worker)
+        worker.line.close()
         victim, *others = worker.given
         waiting.extendleft(reversed(others))
-        error = f"{victim.source}: the worker died at this photo ({how}); the others went on"
-        return Outcome(victim.source, victim.stem, "failed", error=error, frame=victim.frame)
+        return Outcome(
+            victim.source,
+            victim.stem,
+            "failed",
+            seconds=worker.seconds,
+            error=f"{victim.source}: {why}",
+            frame=victim.frame,
+        )
 
 
 def _how(code: int | None) -> str:
@@ -182,6 +251,7 @@ def _serve(line: Connection, loader: Loader, workers: int) -> None:
             if isinstance(said, Job):
                 job = said
             elif job is not None:
+                line.send(making.pixels_of(said))
                 line.send(making.made(said, job, predictor))
                 steady.photo()
     except MissingExtraError as error:

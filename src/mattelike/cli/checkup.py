@@ -18,7 +18,8 @@ from mattelike.models.pulled import home
 _NEEDED = ("numpy", "onnxruntime", "pyvips", "click", "safetensors", "array-api-compat")
 _EXTRAS = ("onnxruntime-gpu", "torch", "transformers", "diffusers", "av", "pillow", "pillow-heif", "ray")
 _VARIABLES = (
-    *("MATTELIKE_HOME", "MATTELIKE_OFFLINE", "MATTELIKE_MAX_PIXELS", "MATTELIKE_WORKERS", "MATTELIKE_DEBUG"),
+    *("MATTELIKE_HOME", "MATTELIKE_OFFLINE", "MATTELIKE_MAX_PIXELS"),
+    *("MATTELIKE_WORKERS", "MATTELIKE_TIMEOUT", "MATTELIKE_DEBUG"),
     *("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "XDG_CACHE_HOME"),
 )
 

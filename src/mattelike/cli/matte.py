@@ -166,6 +166,13 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
     help="Processes to work in; by default as many as cores and memory allow.",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    envvar="MATTELIKE_TIMEOUT",
+    help="Give a photo of a folder up after so long; 0 is never.  [default: 600, and 10 a megapixel]",
+)
+@click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
