@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -11,14 +12,17 @@ import pymatting
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import ndimage
 
 from mattelike.errors import PhotoError, SettingsError
+from mattelike.models.refiner import edge_network
 from mattelike.refinement import closed_form, guided, refine, trimap
 from mattelike.refinement.grids import enlarged
+from mattelike.refinement.levels import BAND
 from mattelike.refinement.solver import descend, relax
 from mattelike.refinement.windows import Windows, box
-from mattelike.values import Float32
+from mattelike.values import Float32, Pixels
 from tests import scenes
 from tests.scenes import MAKERS, Scene
 
@@ -174,6 +178,46 @@ def test_only_the_band_is_touched_trap_51() -> None:
     away = np.abs(np.hypot(x, y) - 0.3 * 256)
     assert np.isin(alpha[away > 20], (0, 1)).all()
     assert np.array_equal(alpha[away > 20] == 1, scene.alpha[away > 20] == 1)
+
+
+def compressed(pixels: Pixels, quality: int = 30) -> Pixels:
+    """As a camera would store it: blocks of 8, colour at half the size, ringing round every edge."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "jpeg", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(file))
+
+
+def sharpened(pixels: Pixels, amount: float = 1.5) -> Pixels:
+    """With a light and a dark rim along every edge, as cameras and editors draw it."""
+    values = pixels.astype(np.float32)
+    rims = values + amount * (values - ndimage.gaussian_filter(values, (2, 2, 0)))
+    return np.clip(rims, 0, 255).astype(np.uint8)
+
+
+DAMAGES: dict[str, Callable[[Pixels], Pixels]] = {
+    "blocks": compressed,
+    "halo": sharpened,
+    "both": lambda pixels: compressed(sharpened(pixels)),
+}
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["closed-form", "learned"])
+@pytest.mark.parametrize(("maker", "share"), [("disc", 0.25), ("hair", 0.7)])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_blocks_and_halos_stay_within_the_band_of_the_edge_trap_51(
+    damage: str, maker: str, share: float, learned: bool
+) -> None:
+    scene = MAKERS[maker](256, 320)
+    network = edge_network(1) if learned else None
+    coarse = coarse_of(scene)
+    clean = refine(scene.pixels, coarse, network=network).alpha
+    alpha = refine(DAMAGES[damage](scene.pixels), coarse, network=network).alpha
+    away = ndimage.distance_transform_edt((scene.alpha == 0) | (scene.alpha == 1))
+    beyond = away > 4 * (BAND + 1)  # the coarse alpha is a fourth of the size
+    assert beyond.mean() > 0.2
+    assert np.array_equal(alpha[beyond], scene.alpha[beyond])  # no ghost of a block, no ring of a halo
+    assert np.array_equal(alpha[beyond], clean[beyond])
+    assert sad(alpha, scene.alpha) <= share * sad(enlarged(coarse, 256, 320), scene.alpha)
 
 
 def test_a_solid_thing_gets_no_veil_trap_50() -> None:
