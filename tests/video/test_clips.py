@@ -137,10 +137,10 @@ class Mortal(Predictor):
 
     def __init__(self, frames: int) -> None:
         super().__init__(toy().model)
-        self.left, self.seen = frames, 0
+        self.left, self.looks = frames, 0
 
     def glance(self, photo, context):  # type: ignore[no-untyped-def,override]
-        self.left, self.seen = self.left - 1, self.seen + 1
+        self.left, self.looks = self.left - 1, self.looks + 1
         if self.left < 0:
             raise KilledError
         return super().glance(photo, context)
@@ -158,7 +158,7 @@ def test_trap_90_a_killed_run_goes_on_by_piece_to_the_same_result(
     assert not (tmp_path / f"out{suffix}").exists()
     second = Mortal(100)
     summary = carry_out(job(source, tmp_path / f"out{suffix}"), second)
-    assert (summary.frames, summary.resumed, second.seen) == (8, 6, 2)
+    assert (summary.frames, summary.resumed, second.looks) == (8, 6, 2)
     for one, other in zip(
         opened(tmp_path / f"out{suffix}"), opened(tmp_path / f"whole{suffix}"), strict=True
     ):
