@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -108,3 +111,70 @@ def test_sixteen_bits_are_seen_as_eight_are() -> None:
     eight = refine(pixels, coarse, network=Watching(green=True)).alpha
     sixteen = refine(pixels.astype(np.uint16) * 257, coarse, network=Watching(green=True)).alpha
     assert np.abs(eight - sixteen).max() < 0.01
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Failed to allocate memory")])
+def test_trap_67_where_memory_runs_out_tiles_become_smaller_and_the_answer_stays(error: Exception) -> None:
+    def answering(largest: int, asked: list[int]) -> learned.EdgeNetwork:
+        def network(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            asked.append(max(seen.shape[2:]))
+            if asked[-1] > largest:
+                raise error
+            return 0.5 * seen[0, 0] + 0.5 * seen[0, 3], np.zeros(
+                (seen.shape[2] // 4, seen.shape[3] // 4), np.float32
+            )
+
+        return network
+
+    pixels, coarse, plenty, little = photo(700, 800), disc(350, 400), [0], [0]
+    whole = refine(pixels, coarse, network=answering(9999, plenty)).alpha
+    alpha = refine(pixels, coarse, network=answering(320, little)).alpha
+    assert max(plenty) > 600
+    assert sum(side > 320 for side in little) == 2  # 512 and 256 are tried once each, not at every tile
+    assert np.array_equal(alpha, whole)
+    trimap = np.where(np.abs(disc(700, 800, 200) - 0.5) < 0.5, np.float32(0.5), disc(700, 800, 0.01))
+    assert from_trimap(pixels, trimap, answering(320, little)).shape == (700, 800)
+    with pytest.raises(type(error)):
+        refine(pixels, coarse, network=answering(192, []))
+    with pytest.raises(ZeroDivisionError):  # any other fault is what it is, at once
+        refine(pixels, coarse, network=lambda seen: 1 / 0)
+
+
+LITTLE_ROOM = """
+import resource
+import numpy as np
+from mattelike.models.refiner import edge_network
+from mattelike.refinement import refine
+
+network, asked = edge_network(1), []
+
+def watched(seen):
+    try:
+        answer = network(seen)
+    except Exception as error:
+        asked.append(f"{max(seen.shape)} refused: {error}")
+        raise
+    asked.append(f"{max(seen.shape)}")
+    return answer
+
+rows, columns = np.mgrid[:900, :900]
+away = np.hypot(rows - 450, columns - 450)
+alpha = np.clip((300 - away) / 4 + 0.5, 0, 1).astype(np.float32)
+pixels = (255 * alpha)[..., None].repeat(3, 2).astype(np.uint8)
+refine(pixels[:64, :64], alpha[::4, ::4][:16, :16], network=network)
+network(np.zeros((1, 5, 64, 64), np.float32))
+status = open("/proc/self/status").read()
+used = int(status.split("VmSize:")[1].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (used + 90_000_000, -1))
+answer = refine(pixels, np.ascontiguousarray(alpha[::4, ::4]), network=watched).alpha
+refused = [line for line in asked if "refused" in line]
+assert refused and all("allocate" in line for line in refused), asked
+assert np.abs(answer - alpha).mean() < 0.01, np.abs(answer - alpha).mean()
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory as Linux has them")
+def test_trap_67_the_shipped_network_fits_into_little_memory_by_smaller_tiles() -> None:
+    done = subprocess.run([sys.executable, "-c", LITTLE_ROOM], capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n", done.stderr

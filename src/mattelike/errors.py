@@ -98,3 +98,19 @@ class OutputError(MattelikeError):
 
 class MetricError(MattelikeError, ValueError):
     """A prediction and a truth that cannot be compared."""
+
+
+_OUT_OF_MEMORY = (
+    *("out of memory", "bad_alloc", "bad alloc", "failed to allocate", "alloc_failed"),
+    *("cannot allocate memory", "can't allocate memory"),
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of a GPU, in whatever way a library says so (trap 67).
+
+    Args:
+        error: From numpy, onnxruntime, torch or libvips: few of them raise ``MemoryError``.
+    """
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _OUT_OF_MEMORY)

@@ -209,7 +209,19 @@ def test_trap_19_a_full_disk_stops_and_can_be_gone_on_from(
     assert contents(out) == contents(tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("onnxruntime: Failed to allocate memory")])
+NO_MEMORY = (
+    MemoryError(),
+    RuntimeError(
+        "[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer of size 15859712"
+    ),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes."),
+    OSError(12, "Cannot allocate memory"),
+)
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: str(error)[:20])
 @pytest.mark.parametrize("times", [1, 2])
 def test_trap_67_without_memory_it_is_tried_again_and_then_costs_one_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
@@ -234,6 +246,28 @@ def test_trap_67_without_memory_it_is_tried_again_and_then_costs_one_photo(
     middle = "present" if times == 1 else "failed"
     assert [each.result for each in told] == ["present", middle, "present"]
     assert ("not enough memory" in told[1].error) == (times == 2) and not told[1].fatal
+
+
+@pytest.mark.parametrize("step", ["read", "write_alpha"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_trap_67_reading_and_writing_are_tried_again_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, times: int
+) -> None:
+    for index in range(3):
+        write(tmp_path / f"in/{index}.png", index)
+    call, tries = getattr(photos, step), [0]
+
+    def crowded(*args: object, **more: object) -> object:
+        tries[0] += not isinstance(args[0], np.ndarray)  # which is the reference
+        if 0 < tries[0] <= times:
+            raise MemoryError
+        return call(*args, **more)
+
+    monkeypatch.setattr(making.photos, step, crowded)
+    summary, told = batch([str(tmp_path / "in")], tmp_path / "out")
+    first = "present" if times == 1 else "failed"
+    assert [each.result for each in told] == [first, "present", "present"]
+    assert ("not enough memory" in told[0].error) == (times == 2) and not summary.fatal
 
 
 def test_trap_47_gray_photos_are_cut_out_in_gray_if_asked(tmp_path: Path) -> None:

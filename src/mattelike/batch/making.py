@@ -27,14 +27,13 @@ from mattelike import __version__, photos
 from mattelike.batch.jobs import Job, Outcome, Settings, Task, content_hash, is_colour, parse_margin
 from mattelike.batch.memory import sweep
 from mattelike.batch.thumbnails import write_thumbnails
-from mattelike.errors import BrokenPhotoError, MattelikeError, OutputError, PhotoError
+from mattelike.errors import BrokenPhotoError, MattelikeError, OutputError, PhotoError, out_of_memory
 from mattelike.mattes import Background, Emit, Matte
 from mattelike.predictor import Predictor
 from mattelike.values import Photo
 
 R = TypeVar("R")
 _TOO_LITTLE = "not enough memory for this photo, also when tried again; try --workers 1 or --no-refine"
-_OUT_OF_MEMORY = re.compile(r"out of memory|bad.?alloc|failed to allocate", re.IGNORECASE)
 _LITTLE = 1 << 20  # bytes; a disk with less is full
 _TELLING = re.compile("full|space|quota|read-only", re.IGNORECASE)
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -102,7 +101,7 @@ def looked(ready: Opened, job: Job, predictor: Predictor) -> Looked | Outcome:
     began = time.monotonic() - ready.seconds
 
     def look() -> Looked:
-        matte = _tried_twice(lambda: _answer(ready, job, predictor))
+        matte = _answer(ready, job, predictor)
         return Looked(ready, replace(matte, hidden=job.settings.keep_hidden), time.monotonic() - began)
 
     return _guarded(ready.task, job, began, look)
@@ -253,16 +252,14 @@ def _doubt(matte: Matte) -> float | None:
 def _guarded(task: Task, job: Job, began: float, step: Callable[[], R]) -> R | Outcome:
     """What a step gives, or why it could not."""
     try:
-        return step()
+        return _tried_twice(step)
     except MattelikeError as error:
         return _failed(task, began, str(error), is_fatal(error, job.out))
-    except MemoryError:
-        return _failed(task, began, _TOO_LITTLE)
-    except OSError as error:
-        return _failed(task, began, error.strerror or str(error), is_fatal(error, job.out))
     except Exception as error:  # noqa: BLE001 - one photo that finds a fault in us must not cost the others
-        if _is_out_of_memory(error):
+        if out_of_memory(error):
             return _failed(task, began, _TOO_LITTLE)
+        if isinstance(error, OSError):
+            return _failed(task, began, error.strerror or str(error), is_fatal(error, job.out))
         if os.environ.get("MATTELIKE_DEBUG"):
             traceback.print_exc()
         return _failed(
@@ -275,15 +272,10 @@ def _tried_twice(call: Callable[[], R]) -> R:
     try:
         return call()
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not out_of_memory(error):
             raise
     sweep()  # only now: the error had held what the call had taken
     return call()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, in whatever way the model's runtime says so."""
-    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _failed(task: Task, began: float, error: str, fatal: bool = False) -> Outcome:
