@@ -34,6 +34,31 @@ def deadly() -> Predictor:
     return Deadly(toy().model)
 
 
+class Large(Predictor):
+    """Its process is ended by the system at photos of one width, so many times, as where memory runs out."""
+
+    def __init__(self, tries: Path, times: int) -> None:
+        super().__init__(toy().model)
+        self._tries, self._times = tries, times
+
+    def matte(self, photo, context, *, refine=True):  # type: ignore[no-untyped-def,override]
+        if photo.width == 97:
+            with self._tries.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            if len(self._tries.read_text().split()) <= self._times:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().matte(photo, context, refine=refine)
+
+
+def loaded_while_memory_lasts(loads: Path, room: int) -> Predictor:
+    """The first processes load; later ones are ended by the system as they do."""
+    with loads.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if len(loads.read_text().split()) > room:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return toy()
+
+
 class Stuck(Predictor):
     """Never comes back from photos of one width, as a device with a fault would make it."""
 
@@ -145,6 +170,54 @@ def test_trap_77_a_photo_may_take_minutes_and_more_the_larger_it_is() -> None:
     assert 300 <= allowed(0) < allowed(12_000_000) < allowed(200_000_000) < 3600
     assert allowed(0, 5.0) == allowed(200_000_000, 5.0) == 5
     assert allowed(200_000_000, 0.0) == float("inf")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_trap_67_a_photo_the_system_ended_a_worker_for_is_tried_once_more_alone(
+    tmp_path: Path, times: int
+) -> None:
+    job, tries = job_for(tmp_path, 6), tmp_path / "tries"
+    engine = WorkersEngine(partial(Large, tries, times), 2)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in engine.run(job):
+            outcomes.append(outcome)
+            alone = len(engine._workers) <= 1
+    finally:
+        engine.close()
+    assert sorted(outcome.stem for outcome in outcomes) == [str(number) for number in range(6)]
+    assert len(tries.read_text().split()) == 2
+    last = outcomes.pop()
+    assert last.stem == "2" and alone
+    assert all(outcome.result == "present" for outcome in outcomes)
+    if times == 1:
+        assert last.result == "present" and (job.out / "2.png").is_file()
+    else:
+        assert last.result == "failed" and "SIGKILL" in last.error and "memory" in last.error
+
+
+def test_trap_67_what_is_to_be_tried_again_is_reported_when_the_run_is_stopped(tmp_path: Path) -> None:
+    engine = WorkersEngine(partial(Large, tmp_path / "tries", 9), 1)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in engine.run(job_for(tmp_path, 4)):
+            outcomes.append(outcome)
+            if outcome.stem == "3":
+                engine.stop()
+    finally:
+        engine.close()
+    assert sorted(outcome.stem for outcome in outcomes) == ["0", "1", "2", "3"]
+    assert [outcome.stem for outcome in outcomes if outcome.result == "failed"] == ["2"]
+
+
+def test_trap_67_where_memory_lasts_for_fewer_workers_fewer_do_it(tmp_path: Path) -> None:
+    engine = WorkersEngine(partial(loaded_while_memory_lasts, tmp_path / "loads", 1), 2)
+    try:
+        outcomes = list(engine.run(job_for(tmp_path, 5)))
+    finally:
+        engine.close()
+    assert [outcome.result for outcome in outcomes] == ["present"] * 5
+    assert len((tmp_path / "loads").read_text().split()) == 2
 
 
 @pytest.mark.parametrize(("loader", "says"), [(dead_at_once, "exit code 3"), (lacking, r"mattelike\[dino\]")])

@@ -157,6 +157,7 @@ class Outcome:
         settings: The model's effective settings, as JSON; empty when it has none.
         unchanged: It was done before and nothing has changed since.
         fatal: The batch cannot go on: the disk is full, or the output folder is gone.
+        crowded: Memory ran out; with fewer photos beside it, it may succeed.
         frame: As in its task.
     """
 
@@ -174,6 +175,7 @@ class Outcome:
     settings: str = ""
     unchanged: bool = False
     fatal: bool = False
+    crowded: bool = False
     frame: int | None = None
 
 

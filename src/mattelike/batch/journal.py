@@ -25,7 +25,7 @@ from mattelike.photos import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 REPORT = "report.jsonl"
 WORKING = ".report.working.jsonl"
-_UNSAVED = frozenset({"unchanged", "fatal"})
+_UNSAVED = frozenset({"unchanged", "fatal", "crowded"})
 # A line as most are: what it shares with them, a line in memory need not hold.
 _USUAL = (
     b'{"source": "../photos/", "stem": "", "result": "present", "outputs": [".png", ".matte.png"], '

@@ -257,7 +257,7 @@ def _guarded(task: Task, job: Job, began: float, step: Callable[[], R]) -> R | O
         return _failed(task, began, str(error), is_fatal(error, job.out))
     except Exception as error:  # noqa: BLE001 - one photo that finds a fault in us must not cost the others
         if out_of_memory(error):
-            return _failed(task, began, _TOO_LITTLE)
+            return replace(_failed(task, began, _TOO_LITTLE), crowded=True)
         if isinstance(error, OSError):
             return _failed(task, began, error.strerror or str(error), is_fatal(error, job.out))
         if os.environ.get("MATTELIKE_DEBUG"):

@@ -2,8 +2,9 @@
 
 Each worker loads the model once and does one photo after the other. A worker that dies takes one photo with
 it: that photo is listed as failed, a new worker comes in its place, and the rest goes on. So does one that
-hangs, and is ended for it. Processes are spawned, never forked: onnxruntime, CUDA and libvips have threads
-that do not survive a fork.
+hangs, and is ended for it. Where memory ran out, for a worker or for the system, which then kills one, the
+photo waits until all others are done and is tried once more, alone (trap 67). Processes are spawned, never
+forked: onnxruntime, CUDA and libvips have threads that do not survive a fork.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ class WorkersEngine:
         self._timeout = timeout
         self._workers: list[_Worker] = []
         self._stopping = False
+        self._crowded: deque[Outcome] = deque()
+        self._alone = False
 
     def run(self, job: Job) -> Generator[Outcome, None, None]:
         """One outcome for each task begun, as they come.
@@ -90,24 +93,38 @@ class WorkersEngine:
             MattelikeError: What a worker could not load its model for.
             ModelError: A worker died while it loaded its model.
         """
-        self._stopping = False
+        self._stopping = self._alone = False
+        self._crowded.clear()
         # The tasks stay here; a worker needs the rest of the job once, and tasks one by one.
         common = replace(job, tasks=())
-        waiting = deque(job.tasks)
+        tasks = {task.stem: task for task in job.tasks}
         for worker in self._workers:
             worker.line.send(common)
+        yield from self._done(deque(job.tasks), common, self._count)
+        if self._crowded:
+            self.close()  # models that are not needed now take memory too
+            self._alone = True
+        while self._crowded:
+            failed = self._crowded.popleft()
+            if self._stopping:
+                yield failed
+            else:
+                yield from self._done(deque([tasks[failed.stem]]), common, 1)
+
+    def _done(self, waiting: deque[Task], common: Job, most: int) -> Generator[Outcome, None, None]:
+        """Outcomes of what waits, by so many workers at most."""
         looked = time.monotonic()
         while waiting or any(worker.given for worker in self._workers):
             if self._stopping:
                 waiting.clear()
-            self._hand_out(waiting, common)
+            self._hand_out(waiting, common, min(most, self._count))
             busy = [worker for worker in self._workers if worker.given]
             if not busy:
                 break
             lines = {worker.line: worker for worker in busy}
             for line in wait(list(lines), timeout=LOOK):
                 outcome = self._heard(lines[line], waiting)  # type: ignore[index]
-                if outcome is not None:
+                if outcome is not None and not self._put_off(outcome):
                     self._stopping |= outcome.fatal
                     yield outcome
             before, looked = looked, time.monotonic()
@@ -134,9 +151,16 @@ class WorkersEngine:
             worker.line.close()
         self._workers.clear()
 
-    def _hand_out(self, waiting: deque[Task], common: Job) -> None:
+    def _put_off(self, outcome: Outcome) -> bool:
+        """Whether a photo failed for lack of memory and is kept, to be tried again when it is alone."""
+        if self._alone or not outcome.crowded:
+            return False
+        self._crowded.append(outcome)
+        return True
+
+    def _hand_out(self, waiting: deque[Task], common: Job, most: int) -> None:
         """Every worker gets its next photos; new workers come as long as there is work for them."""
-        while len(self._workers) < min(self._count, len(waiting) + len(self._workers)) and waiting:
+        while len(self._workers) < most and waiting:
             self._workers.append(self._hired(common))
             self._give(self._workers[-1], waiting)
         for depth in range(1, AHEAD + 2):
@@ -182,12 +206,20 @@ class WorkersEngine:
         outcome: Outcome = said
         return outcome
 
-    def _died(self, worker: _Worker, waiting: deque[Task]) -> Outcome:
+    def _died(self, worker: _Worker, waiting: deque[Task]) -> Outcome | None:
         worker.process.join()
         how = _how(worker.process.exitcode)
         if not worker.ready:
+            if how == "SIGKILL" and len(self._workers) > 1:
+                self._dismissed(worker, waiting)
+                self._count -= 1  # memory does not suffice for so many
+                return None
             raise ModelError(f"a worker died while it loaded the model ({how}); try --workers 1")
-        return self._buried(worker, waiting, f"the worker died at this photo ({how}); the others went on")
+        outcome = self._buried(worker, waiting, f"the worker died at this photo ({how}); the others went on")
+        if how != "SIGKILL":
+            return outcome
+        # What a system that has no memory left does to the process that takes most of it.
+        return replace(outcome, error=f"{outcome.error}; if memory ran out try --no-refine", crowded=True)
 
     def _late(self, passed: float) -> list[_Worker]:
         """Workers that have been at one photo for too long, now that some more seconds have passed."""
@@ -212,11 +244,9 @@ class WorkersEngine:
         )
 
     def _buried(self, worker: _Worker, waiting: deque[Task], why: str) -> Outcome:
-        """The outcome of the photo a worker was at; its other photos go back to those that wait."""
-        self._workers.remove(worker)
-        worker.line.close()
-        victim, *others = worker.given
-        waiting.extendleft(reversed(others))
+        """The outcome of the photo a worker was at."""
+        victim = worker.given.popleft()
+        self._dismissed(worker, waiting)
         return Outcome(
             victim.source,
             victim.stem,
@@ -225,6 +255,12 @@ class WorkersEngine:
             error=f"{victim.source}: {why}",
             frame=victim.frame,
         )
+
+    def _dismissed(self, worker: _Worker, waiting: deque[Task]) -> None:
+        """A worker that has ended is forgotten; its photos go back to those that wait."""
+        self._workers.remove(worker)
+        worker.line.close()
+        waiting.extendleft(reversed(worker.given))
 
 
 def _how(code: int | None) -> str:
