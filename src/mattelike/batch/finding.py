@@ -8,9 +8,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mattelike.batch.names import SHEET, folded, is_own, natural_key
+from mattelike.batch.storage import is_url, objects
 
 READ = frozenset(
     (
@@ -85,13 +86,15 @@ class Limits:
 
     Attributes:
         out: The output folder, resolved.
-        ours: Outputs of earlier runs, resolved.
+        ours: Outputs of earlier runs, as `real` gives them.
         follow_links: Whether links inside folders are followed.
+        store: URL the outputs go to; empty where `out` is their folder.
     """
 
     out: Path
     ours: frozenset[str] = frozenset()
     follow_links: bool = False
+    store: str = ""
 
 
 def find(inputs: Sequence[str], limits: Limits) -> Findings:
@@ -109,6 +112,8 @@ def find(inputs: Sequence[str], limits: Limits) -> Findings:
     for name in names:
         if name == "-":
             found.append(Found("-", "stdin"))
+        elif is_url(name):
+            found += _stored(name, alone, limits, findings)
         elif Path(name).is_dir():
             root = Path(name)
             prefix = "" if alone else f"{root.resolve().name}/"
@@ -124,7 +129,7 @@ def find(inputs: Sequence[str], limits: Limits) -> Findings:
 
 def _expanded(text: str, findings: Findings) -> list[str]:
     """A pattern that is no file's name as the files it fits; everything else as it is."""
-    if text == "-" or os.path.lexists(text):
+    if text == "-" or is_url(text) or os.path.lexists(text):
         return [text]
     if not glob.has_magic(text):
         findings.missing.append((text, "no such file or folder"))
@@ -175,6 +180,34 @@ def _walked(root: Path, prefix: str, limits: Limits, findings: Findings) -> Iter
                 yield Found(entry.path, f"{at}{entry.name}")
 
 
+def _stored(url: str, alone: bool, limits: Limits, findings: Findings) -> Iterator[Found]:
+    """Photos below a URL, or the one it names."""
+    try:
+        names = objects(url)
+    except OSError as error:
+        findings.missing.append((url, str(error)))
+        return
+    if names == [url]:
+        yield Found(url, PurePosixPath(url).name)
+        return
+    if not names:
+        findings.missing.append((url, "no such object, and nothing below it"))
+    inside = f"{limits.store}/" if limits.store.startswith(f"{url}/") else None
+    for name in names:
+        if inside is not None and name.startswith(inside):
+            continue
+        below = PurePosixPath(name.removeprefix(f"{url}/"))
+        suffix = below.suffix.lower()
+        if any(part.startswith(".") for part in below.parts):  # "..", too, which would lead out of a folder
+            findings.hidden += 1
+        elif suffix not in READ and suffix not in FOREIGN:
+            findings.others[suffix] += 1
+        elif is_own(below.name) or name in limits.ours:
+            findings.own += 1
+        else:
+            yield Found(name, str(below if alone else PurePosixPath(url).name / below))
+
+
 def _is_candidate(path: Path, limits: Limits, findings: Findings) -> bool:
     suffix = path.suffix.lower()
     if suffix not in READ and suffix not in FOREIGN:
@@ -196,9 +229,14 @@ def _is_output(path: Path, limits: Limits) -> bool:
     return is_own(path.name) or os.path.realpath(path) in limits.ours
 
 
+def real(source: str) -> str:
+    """Where a photo really is: one text for one file, whatever it is called by."""
+    return source if source == "-" or is_url(source) else os.path.realpath(source)
+
+
 def _once(found: list[Found]) -> list[Found]:
     """Each file once, by where it really is; the first name stays."""
     unique: dict[str, Found] = {}
     for each in found:
-        unique.setdefault("-" if each.source == "-" else os.path.realpath(each.source), each)
+        unique.setdefault(real(each.source), each)
     return list(unique.values())

@@ -120,6 +120,7 @@ class Job:
         out: Folder of the outputs.
         base: Hash of everything the outputs depend on but the photo, see `base_key`.
         sheet: Make thumbnails for the contact sheet.
+        store: URL the outputs go to, see `mattelike.batch.storage`; empty where `out` is their folder.
     """
 
     tasks: Sequence[Task]
@@ -128,6 +129,11 @@ class Job:
     out: Path
     base: str
     sheet: bool = True
+    store: str = ""
+
+    def where(self, name: str) -> str:
+        """Path or URL of an output."""
+        return f"{self.store}/{name}" if self.store else str(self.out / name)
 
     def key(self, photo: str) -> str:
         """Hash of everything the outputs of one photo depend on.

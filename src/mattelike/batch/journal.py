@@ -20,6 +20,7 @@ from typing import IO, Any
 from mattelike.batch.jobs import RESULTS, Outcome, Task
 from mattelike.batch.locking import Lock
 from mattelike.batch.names import SHEET, natural_key
+from mattelike.batch.storage import is_url
 from mattelike.errors import OutputError
 from mattelike.photos import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
@@ -93,7 +94,7 @@ class Journal:
 
     def address(self, source: str) -> str:
         """How a photo is written down: relative to the output folder, so that both can be moved together."""
-        if source == "-":
+        if source == "-" or is_url(source):
             return source
         try:
             return Path(os.path.relpath(source, self.out)).as_posix()
@@ -102,13 +103,23 @@ class Journal:
 
     def source(self, address: str) -> str:
         """The path of a photo that was written down."""
-        return address if address == "-" else os.path.normpath(self.out / address)
+        return address if address == "-" or is_url(address) else os.path.normpath(self.out / address)
 
     def _matters(self, line: str) -> bool:
         """Whether anything is left of a photo: the photo itself, or what was made of it."""
         known = _outcome(json.loads(line))
-        there = known.source == "-" or os.path.lexists(self.source(known.source))
-        return there or any((self.out / name).exists() for name in known.outputs)
+        source = self.source(known.source)
+        # A store is not asked for each photo: that would take longer than the photos.
+        there = source == "-" or is_url(source) or os.path.lexists(source)
+        return there or any(map(self.holds, known.outputs))
+
+    def holds(self, name: str) -> bool:
+        """Whether something is there under the name of an output."""
+        return (self.out / name).exists()
+
+    def discard(self, name: str) -> None:
+        """Removes an output that is none any more."""
+        (self.out / name).unlink(missing_ok=True)
 
     # --- what happens ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -26,6 +27,9 @@ import numpy as np
 from mattelike import __version__, photos
 from mattelike.batch.jobs import Job, Outcome, Settings, Task, content_hash, is_colour, parse_margin
 from mattelike.batch.memory import sweep
+from mattelike.batch.storage import is_url
+from mattelike.batch.storage import read as read_object
+from mattelike.batch.storage import write as write_object
 from mattelike.batch.thumbnails import write_thumbnails
 from mattelike.errors import BrokenPhotoError, MattelikeError, OutputError, PhotoError, out_of_memory
 from mattelike.mattes import Background, Emit, Matte
@@ -117,6 +121,25 @@ def _answer(ready: Opened, job: Job, predictor: Predictor) -> Matte:
 
 def written(done: Looked, job: Job) -> Outcome:
     """Writes all outputs of a photo."""
+    if not job.store:
+        return _written(done, job)
+    began = time.monotonic() - done.seconds
+    with tempfile.TemporaryDirectory(prefix="mattelike-") as folder:
+        here = replace(job, out=Path(folder))
+        outcome = _written(done, here)
+        if outcome.result == "failed":
+            return outcome
+        return _guarded(done.opened.task, here, began, lambda: _sent(outcome, here, began))
+
+
+def _sent(outcome: Outcome, job: Job, began: float) -> Outcome:
+    """The outcome, its outputs sent from the folder they were made in to the store."""
+    for name in outcome.outputs:
+        write_object(job.where(name), (job.out / name).read_bytes())
+    return replace(outcome, seconds=time.monotonic() - began)
+
+
+def _written(done: Looked, job: Job) -> Outcome:
     began = time.monotonic() - done.seconds
     task = done.opened.task
 
@@ -154,7 +177,12 @@ def made(task: Task, job: Job, predictor: Predictor) -> Outcome:
 
 
 def pixels_of(task: Task) -> int:
-    """Pixels a photo has by its header, 0 where it has none: to know what it will cost."""
+    """Pixels a photo has by its header, 0 where it has none: to know what it will cost.
+
+    An object of a store has none before it is there; what is in the air is bounded by number then.
+    """
+    if task.data is None and is_url(task.source):
+        return 0
     try:
         header = photos.header(Path(task.source) if task.data is None else task.data, task.frame)
     except MattelikeError:
@@ -167,6 +195,8 @@ def pixels_of(task: Task) -> int:
 
 def _whole(source: str) -> bytes:
     """Content of a file that nobody wrote to while it was read (trap 21)."""
+    if is_url(source):
+        return read_object(source)
     photos.header(source)  # refuses pipes and devices, which would be waited for, and what is no photo
     with Path(source).open("rb") as file:
         before = os.fstat(file.fileno())

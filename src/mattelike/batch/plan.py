@@ -6,7 +6,6 @@ no output is a folder that another needs.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from mattelike import photos
-from mattelike.batch.finding import Findings, Found, Limits, find
+from mattelike.batch.finding import Findings, Found, Limits, find, real
 from mattelike.batch.jobs import Outcome, Settings, Task
 from mattelike.batch.names import folded, output_names, writable
 from mattelike.errors import MattelikeError
@@ -34,12 +33,18 @@ class Plan:
         tasks: In natural order.
         failed: What was named and cannot be done.
         notes: What was left out, one sentence each.
+        store: URL the outputs go to; empty where `out` is their folder.
     """
 
     out: Path
     tasks: tuple[Task, ...]
     failed: tuple[Outcome, ...] = ()
     notes: tuple[str, ...] = ()
+    store: str = ""
+
+    def where(self, name: str) -> str:
+        """Path or URL of an output."""
+        return f"{self.store}/{name}" if self.store else str(self.out / name)
 
 
 def plan_folder(
@@ -51,6 +56,7 @@ def plan_folder(
     ours: Iterable[str] = (),
     follow_links: bool = False,
     all_frames: bool = False,
+    store: str = "",
 ) -> Plan:
     """Plans the outputs of many photos into one folder.
 
@@ -62,17 +68,18 @@ def plan_folder(
         ours: Outputs of earlier runs, relative to `out`: never inputs.
         follow_links: Whether links inside folders are followed.
         all_frames: Whether every page or frame of a file is a photo of its own.
+        store: URL the outputs go to; empty where `out` is their folder.
     """
-    own = frozenset(os.path.realpath(out / name) for name in ours)
-    findings = find(inputs, Limits(out.resolve(), own, follow_links))
+    own = frozenset(real(f"{store}/{name}" if store else str(out / name)) for name in ours)
+    findings = find(inputs, Limits(out.resolve(), own, follow_links, store))
     if all_frames:
         findings.photos = [frame for each in findings.photos for frame in _frames(each, findings)]
-    naming = _Naming(out, settings, suffix, findings.photos)
+    naming = _Naming(out, settings, suffix, findings.photos, store)
     tasks = naming.tasks()
     failed = tuple(
         Outcome(source=name, stem="", result="failed", error=why) for name, why in findings.missing
     )
-    return Plan(out, tasks, failed, findings.notes())
+    return Plan(out, tasks, failed, findings.notes(), store)
 
 
 def _frames(each: Found, findings: Findings) -> list[Found]:
@@ -117,6 +124,8 @@ class _Naming:
     settings: Settings
     suffix: str
     found: list[Found]
+    store: str = ""
+    root: Path = field(init=False)
     files: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
@@ -125,8 +134,8 @@ class _Naming:
 
     def tasks(self) -> tuple[Task, ...]:
         """One task a photo, in the order found. Those that share a stem all keep their old suffix."""
-        root = self.out.resolve()
-        self.inputs = {folded(os.path.realpath(each.source)) for each in self.found}
+        self.root = self.out.resolve()
+        self.inputs = {folded(real(each.source)) for each in self.found}
         short = [writable(_without_suffix(each.relative)) + each.ending for each in self.found]
         # All folders first: a file in the place of one would leave nowhere to put what is in it.
         self.folders = {folded(str(parent)) for stem in short for parent in PurePosixPath(stem).parents}
@@ -134,11 +143,11 @@ class _Naming:
         chosen: dict[int, str] = {}
         for index, stem in enumerate(short):
             alone = all(wanted[folded(name)] == 1 for _, name in self._outputs(stem))
-            if alone and self._free(stem, root):
+            if alone and self._free(stem):
                 chosen[index] = self._claim(stem)
         for index, each in enumerate(self.found):
             if index not in chosen:
-                chosen[index] = self._claim(self._other(writable(each.relative) + each.ending, root))
+                chosen[index] = self._claim(self._other(writable(each.relative) + each.ending))
         return tuple(
             Task(each.source, chosen[index], self._outputs(chosen[index]), frame=each.frame)
             for index, each in enumerate(self.found)
@@ -147,18 +156,21 @@ class _Naming:
     def _outputs(self, stem: str) -> tuple[tuple[Emit, str], ...]:
         return output_names(stem, self.settings.emit, self.suffix)
 
-    def _other(self, stem: str, root: Path) -> str:
+    def _at(self, name: str) -> str:
+        return f"{self.store}/{name}" if self.store else str(self.root / name)
+
+    def _other(self, stem: str) -> str:
         """The stem, or the first numbered one that is free."""
         number, candidate = 1, stem
-        while not self._free(candidate, root):
+        while not self._free(candidate):
             number += 1
             candidate = f"{stem}-{number}"
         return candidate
 
-    def _free(self, stem: str, root: Path) -> bool:
+    def _free(self, stem: str) -> bool:
         for _, name in self._outputs(stem):
             key = folded(name)
-            if key in self.files or key in self.folders or folded(str(root / name)) in self.inputs:
+            if key in self.files or key in self.folders or folded(self._at(name)) in self.inputs:
                 return False
         if not self.settings.instances:
             return True

@@ -1,4 +1,4 @@
-"""The engine on Ray: actors that hold the model, on this machine or on a cluster that shares its disks.
+"""The engine on Ray: actors that hold the model, on this machine or on a cluster that shares disks or store.
 
 Paths go in, files come out, and only outcomes, a few hundred bytes each, travel back: `ray.data` streams
 tasks to a pool of actors, starts an actor anew that has died, and gives its photos to another. A photo that
@@ -57,7 +57,7 @@ class RayEngine:
 
     A cluster is joined where the environment names one (``RAY_ADDRESS``); otherwise one is started on this
     machine, for this run. Photos and output folder must lie where every machine of the cluster sees them
-    under the same name.
+    under the same name: on shared disks, or in an object store (`mattelike.batch.storage`).
 
     Args:
         loader: Loads the predictor, in each actor; must be picklable.

@@ -133,25 +133,25 @@ class _Told:
             if outcome.unchanged and before is not None and before.key:
                 outcome = replace(before, source=outcome.source, unchanged=True)
             elif before is not None and outcome.result != "failed":
-                self._tidy(before, outcome)
+                self._tidy(journal, before, outcome)
             if not outcome.unchanged:
                 journal.record(outcome)
         self.summary.count(outcome)
         self.tell(outcome)
 
-    def _tidy(self, before: Outcome, outcome: Outcome) -> None:
+    def _tidy(self, journal: Journal, before: Outcome, outcome: Outcome) -> None:
         """Things that were numbered in an earlier run and are not found any more."""
         if not self.job.settings.instances or before.stem != outcome.stem:
             return
         numbered = re.compile(re.escape(before.stem) + r"\.\d+\.")
         for name in set(before.outputs) - set(outcome.outputs):
             if numbered.match(name):
-                (self.job.out / name).unlink(missing_ok=True)
+                journal.discard(name)
 
 
 def _decided(task: Task, job: Job, journal: Journal, existing: Existing) -> Task | Outcome:
     """The task with what is known of it, or what becomes of the photo without doing anything."""
-    there = [name for _, name in task.outputs if (job.out / name).exists()]
+    there = [name for _, name in task.outputs if journal.holds(name)]
     if existing == "overwrite":
         return task
     if existing == "skip" and len(there) == len(task.outputs):
@@ -159,19 +159,19 @@ def _decided(task: Task, job: Job, journal: Journal, existing: Existing) -> Task
             task.source, task.stem, "present", outputs=tuple(there), unchanged=True, frame=task.frame
         )
     before = journal.find(task.source, task.frame)
-    if before is not None and _is_whole(before, task, job):
+    if before is not None and _is_whole(before, task, job, journal):
         return replace(task, known=before.key)
     foreign = sorted(set(there) - journal.outputs())
     if foreign:
         error = (
-            f"{job.out / foreign[0]} is there and not known as ours; --overwrite replaces it, "
+            f"{job.where(foreign[0])} is there and not known as ours; --overwrite replaces it, "
             "--skip-existing leaves it"
         )
         return Outcome(task.source, task.stem, "failed", error=error, frame=task.frame)
     return task
 
 
-def _is_whole(before: Outcome, task: Task, job: Job) -> bool:
+def _is_whole(before: Outcome, task: Task, job: Job, journal: Journal) -> bool:
     """Whether everything an earlier run made of a photo is still there, under the names it has now."""
     planned = {name for _, name in task.outputs}
     if job.settings.instances:
@@ -182,7 +182,8 @@ def _is_whole(before: Outcome, task: Task, job: Job) -> bool:
     else:
         fitting = set(before.outputs) == planned
     names = before.outputs + (thumbnail_names(task.stem) if job.sheet else ())
-    return bool(before.key) and fitting and all((job.out / name).is_file() for name in names)
+    there = all(journal.holds(name) and not (job.out / name).is_dir() for name in names)
+    return bool(before.key) and fitting and there
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from mattelike.batch.jobs import RESULTS, Outcome, Result
 from mattelike.batch.journal import Journal
+from mattelike.batch.storage import is_url
 from mattelike.batch.thumbnails import thumbnail_names
 from mattelike.contexts import Context, Thumbnail
 from mattelike.errors import OutputError
@@ -102,7 +103,8 @@ def _filter(result: Result, count: int) -> str:
 
 def _figure(outcome: Outcome, here: str) -> str:
     """One photo. What was never read has no pictures."""
-    source = os.path.normpath(Path(here, outcome.source))  # as it can be typed where the run was started
+    # As it can be typed where the run was started.
+    source = outcome.source if is_url(outcome.source) else os.path.normpath(Path(here, outcome.source))
     name = _text(outcome.stem or Path(outcome.source).name)
     width, height = outcome.size or (4, 3)
     before, after = thumbnail_names(outcome.stem)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import click
 
+from mattelike.batch.finding import real
 from mattelike.batch.jobs import RESULTS, Job, Task
 from mattelike.batch.journal import Journal
 from mattelike.batch.last import LastRun
 from mattelike.batch.names import output_names
 from mattelike.batch.plan import Plan
+from mattelike.batch.storage import is_url
 from mattelike.cli import options
 from mattelike.cli.asked import Given
 from mattelike.cli.running import carried_out, engine_for, finished, tell_device
@@ -72,14 +74,19 @@ def again(given: Given, typed: set[str]) -> int:
 def _tasks_again(given: Given, kinds: set[str], last: LastRun, journal: Journal) -> tuple[Task, ...]:
     known = [outcome for outcome in journal.outcomes() if outcome.result in kinds and outcome.stem]
     sources = {outcome.source: journal.source(outcome.source) for outcome in known}
-    wanted = {os.path.realpath(name) for name in given["photos"]}
+    wanted = {real(name) for name in given["photos"]}
     return tuple(
         Task(
-            os.path.relpath(sources[outcome.source]),
+            _shown(sources[outcome.source]),
             outcome.stem,
             output_names(outcome.stem, last.settings.emit, last.suffix),
             frame=outcome.frame,
         )
         for outcome in known
-        if outcome.source != "-" and (not wanted or os.path.realpath(sources[outcome.source]) in wanted)
+        if outcome.source != "-" and (not wanted or real(sources[outcome.source]) in wanted)
     )
+
+
+def _shown(source: str) -> str:
+    """A photo as it can be typed here."""
+    return source if is_url(source) else os.path.relpath(source)

@@ -9,6 +9,7 @@ import click
 
 from mattelike import photos
 from mattelike.batch.jobs import Settings, is_colour
+from mattelike.batch.storage import is_url, understood
 from mattelike.cli import options
 from mattelike.errors import UsageError
 from mattelike.mattes import EMITS, Emit
@@ -16,6 +17,26 @@ from mattelike.mattes import EMITS, Emit
 Given = Mapping[str, Any]
 
 _TRANSPARENT = {"cutout", "premultiplied"}
+
+
+def located(given: Given) -> Given:
+    """The options with URLs as they are used.
+
+    Args:
+        given: Values of all options, by name.
+
+    Raises:
+        UsageError: A URL that is not understood, or an option that does not go with one.
+    """
+    inputs, output = tuple(map(understood, given["photos"])), understood(given["output"])
+    urls = [text for text in (*inputs, output) if is_url(text)]
+    refused = ("watch", "all_frames", "more_like", "only") if is_url(output) else ("watch", "all_frames")
+    for option in refused:
+        if urls and given[option]:
+            raise UsageError(f"--{option.replace('_', '-')} wants files of this machine, not {urls[0]}")
+    if is_url(output) and output.lower().endswith(photos.WRITTEN_SUFFIXES):
+        raise UsageError(f"{output}: results go to a folder of a store; name one with -o, or a local file")
+    return {**given, "photos": inputs, "output": output}
 
 
 def settings_of(given: Given) -> Settings:

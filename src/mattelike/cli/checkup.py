@@ -16,7 +16,17 @@ from mattelike.models import MODELS
 from mattelike.models.pulled import home
 
 _NEEDED = ("numpy", "onnxruntime", "pyvips", "click", "safetensors", "array-api-compat")
-_EXTRAS = ("onnxruntime-gpu", "torch", "transformers", "diffusers", "av", "pillow", "pillow-heif", "ray")
+_EXTRAS = (
+    "onnxruntime-gpu",
+    "torch",
+    "transformers",
+    "diffusers",
+    "av",
+    "pillow",
+    "pillow-heif",
+    "ray",
+    "s3fs",
+)
 _VARIABLES = (
     *("MATTELIKE_HOME", "MATTELIKE_OFFLINE", "MATTELIKE_MAX_PIXELS"),
     *("MATTELIKE_WORKERS", "MATTELIKE_TIMEOUT", "MATTELIKE_DEBUG"),

@@ -19,10 +19,12 @@ from mattelike.batch.journal import Journal, known_outputs
 from mattelike.batch.last import LastRun
 from mattelike.batch.local import LocalEngine
 from mattelike.batch.plan import Plan, plan_file, plan_folder
+from mattelike.batch.storage import is_url
+from mattelike.batch.stored import StoredJournal
 from mattelike.batch.watch import Watcher
 from mattelike.cli import options
 from mattelike.cli.again import again
-from mattelike.cli.asked import Given, refuse_jpeg, settings_of
+from mattelike.cli.asked import Given, located, refuse_jpeg, settings_of
 from mattelike.cli.progress import failure, printable, tell_notes
 from mattelike.cli.running import carried_out, engine_for, finished, tell_device, tell_end
 from mattelike.cli.sought import Reference, Sought, reference, sought, standard_input
@@ -41,12 +43,16 @@ def matting(given: Given, typed: set[str]) -> int:
     """
     if given["more_like"] and not given["only"]:
         raise click.UsageError("--more-like adds a reference for --only; the first one is --like")
+    given = located(given)
     if given["only"]:
         return again(given, typed)
     settings = settings_of(given)
     out = Path(given["output"])
     if given["output"] == "-":
         return _to_stdout(given, settings)
+    if is_url(given["output"]):
+        refuse_jpeg(settings, given["suffix"])
+        return _to_store(given, settings, given["output"])
     if out.suffix.lower() in photos.WRITTEN_SUFFIXES and not out.is_dir():
         return _to_file(given, settings, out)
     refuse_jpeg(settings, given["suffix"])
@@ -110,16 +116,11 @@ def _base(looked_for: Sought, settings: Settings) -> str:
 
 
 def _to_folder(given: Given, settings: Settings, out: Path) -> int:
-    plan = _plan(given, settings, out)
+    plan = _plan(given, settings, out, known_outputs(out))
     if given["dry_run"]:
         return _dry(plan, given)
-    if not plan.tasks and not given["watch"]:
-        reasons = [failure(outcome) for outcome in plan.failed] or [
-            f"no photos in {', '.join(given['photos'])}"
-            if given["photos"]
-            else "which photos? name files or folders"
-        ]
-        raise UsageError("; ".join(reasons[:3]))
+    if not given["watch"]:
+        _refuse_nothing(plan, given)
     with Journal(out) as journal:
         journal.sweep()
         plan, marked = _with_input(plan, given)
@@ -137,15 +138,48 @@ def _to_folder(given: Given, settings: Settings, out: Path) -> int:
         return finished(given, summary, journal, job)
 
 
-def _plan(given: Given, settings: Settings, out: Path) -> Plan:
+def _to_store(given: Given, settings: Settings, store: str) -> int:
+    """As `_to_folder`, for a folder of an object store: without a page, whose pictures would be elsewhere."""
+    with (
+        tempfile.TemporaryDirectory(prefix="mattelike-") as folder,
+        StoredJournal(Path(folder), store) as journal,
+    ):
+        plan = _plan(given, settings, journal.out, journal.outputs(), store)
+        if given["dry_run"]:
+            return _dry(plan, given)
+        _refuse_nothing(plan, given)
+        plan, marked = _with_input(plan, given)
+        looked_for = sought(given["contexts"], marked, given)
+        plan = _with_glance(plan, looked_for)
+        base = _base(looked_for, settings)
+        job = Job((), looked_for.context, settings, journal.out, base, sheet=False, store=store)
+        tell_device(given, looked_for.predictor)
+        _tell_notes(given, plan.notes)
+        with closing(engine_for(given, looked_for, len(plan.tasks))) as engine:
+            summary = carried_out(given, job, plan, engine, journal)
+        return finished(given, summary, journal, job)
+
+
+def _refuse_nothing(plan: Plan, given: Given) -> None:
+    if not plan.tasks:
+        reasons = [failure(outcome) for outcome in plan.failed] or [
+            f"no photos in {', '.join(given['photos'])}"
+            if given["photos"]
+            else "which photos? name files or folders"
+        ]
+        raise UsageError("; ".join(reasons[:3]))
+
+
+def _plan(given: Given, settings: Settings, out: Path, ours: set[str], store: str = "") -> Plan:
     plan = plan_folder(
         given["photos"],
         out,
         settings,
         suffix=f".{given['suffix']}",
-        ours=known_outputs(out),
+        ours=ours,
         follow_links=given["follow_links"],
         all_frames=given["all_frames"],
+        store=store,
     )
     return plan if given["first"] is None else replace(plan, tasks=plan.tasks[: given["first"]])
 
@@ -180,7 +214,7 @@ def _watched(given: Given, job: Job, engine: Engine, journal: Journal) -> int:
         click.echo(f"watching {', '.join(map(printable, given['photos']))}; Ctrl-C ends it", err=True)
     while True:
         try:
-            plan = watcher.arrived(_plan(given, job.settings, job.out))
+            plan = watcher.arrived(_plan(given, job.settings, job.out, known_outputs(job.out)))
             if not plan.tasks:
                 time.sleep(1.0)
                 continue
@@ -195,7 +229,7 @@ def _watched(given: Given, job: Job, engine: Engine, journal: Journal) -> int:
 def _dry(plan: Plan, given: Given) -> int:
     """Shows a plan on standard output and does nothing."""
     for task in plan.tasks:
-        paths = [str(plan.out / name) for _, name in task.outputs]
+        paths = [plan.where(name) for _, name in task.outputs]
         if given["as_json"]:
             click.echo(json.dumps({"source": task.source, "outputs": paths}))
         else:

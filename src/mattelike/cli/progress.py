@@ -102,7 +102,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def summary_line(summary: Summary, where: Path | None) -> str:
+def summary_line(summary: Summary, where: Path | str | None) -> str:
     """The last line: how many, how they ended, how long it took, where they are."""
     count = summary.results.total()
     said = [

@@ -56,7 +56,7 @@ def carried_out(given: Given, job: Job, plan: Plan, engine: Engine, journal: Jou
     def tell(outcome: Outcome) -> None:
         progress.hear(outcome)
         if given["as_json"]:
-            click.echo(json.dumps(_as_json(outcome, job.out)))
+            click.echo(json.dumps(_as_json(outcome, job)))
 
     def warn() -> None:
         progress.say("finishing what is begun; Ctrl-C again stops at once")
@@ -76,11 +76,11 @@ def finished(given: Given, summary: Summary, journal: Journal, job: Job) -> int:
             page = write_sheet(journal, job.context)
     except OutputError as error:
         summary.fatal = summary.fatal or str(error)
-    tell_end(given, summary, page or job.out)
+    tell_end(given, summary, page or job.store or job.out)
     return summary.exit_code
 
 
-def tell_end(given: Given, summary: Summary, where: Path | None) -> None:
+def tell_end(given: Given, summary: Summary, where: Path | str | None) -> None:
     """Says what a run came to, for people on standard error, for machines on standard output."""
     if given["as_json"]:
         about: dict[str, Any] = {
@@ -101,11 +101,11 @@ def tell_end(given: Given, summary: Summary, where: Path | None) -> None:
         click.echo(summary_line(summary, where), err=True)
 
 
-def _as_json(outcome: Outcome, out: Path) -> dict[str, Any]:
+def _as_json(outcome: Outcome, job: Job) -> dict[str, Any]:
     return {
         "source": outcome.source,
         "result": outcome.result,
-        "outputs": [str(out / name) for name in outcome.outputs],
+        "outputs": [job.where(name) for name in outcome.outputs],
         "presence": outcome.presence,
         "doubt": outcome.doubt,
         "size": outcome.size,
