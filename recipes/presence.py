@@ -4,7 +4,8 @@
 
 Fitted on every second held-out kind of the validation list, judged on the others; photos that show the kind
 and photos, backgrounds and scenes that lack it are mixed. With ``--write`` the numbers go into
-``recipes/cards.json``, from where ``recipes/export.py`` takes them. The plot needs matplotlib.
+``recipes/cards.json``, whence ``recipes/export.py`` takes them; scale and shift only if they help on kinds
+they were not fitted on. The plot needs matplotlib.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from mattelike.training import pack
 from mattelike.training.validation import calibration, methods, questions, scoring
@@ -55,6 +58,17 @@ def drawn(path: Path, before: Reliability, after: Reliability) -> None:
     figure.savefig(path, dpi=110)
 
 
+def kept(found: Calibration, before: Reliability, after: Reliability) -> Calibration:
+    """The calibration, or, where it is no better on other kinds, only the thresholds it stands for."""
+    if after.brier < before.brier:
+        return found
+    said = [
+        float(calibration.sigmoid((calibration.logit(np.array(at)) - found.shift) / found.scale))
+        for at in (found.absent_below, found.present_from)
+    ]
+    return Calibration(absent_below=said[0], present_from=said[1])
+
+
 def written(found: Calibration, path: Path) -> None:
     """Puts the numbers where the export reads them."""
     cards = json.loads(path.read_text(encoding="utf-8"))
@@ -89,6 +103,8 @@ def main() -> None:
     print(found)
     for name, each in (("as the network says", before), ("calibrated", after)):
         print(f"{name}: AUROC {each.auroc:.3f}, Brier {each.brier:.3f}, calibration error {each.gap:.3f}")
+    found = kept(found, before, after)
+    print("kept:", found)
     probability = found.of(said)
     for word, chosen in (
         ("absent", probability < found.absent_below),
