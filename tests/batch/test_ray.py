@@ -42,6 +42,12 @@ def job_for(tmp_path: Path, widths: list[int]) -> Job:
     return replace(job_of(context_of(toy()), tmp_path / "out"), tasks=tuple(map(task_of, paths)))
 
 
+def actors_see_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What actors load is in the tests: their processes must find it."""
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), str(root / "src")]))
+
+
 def test_without_ray_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "ray.data", None)
@@ -56,8 +62,7 @@ def test_trap_77_every_photo_once_and_the_bytes_of_the_local_engine_though_an_ac
 ) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("MATTELIKE_TEST_MARKER", str(tmp_path / "killed"))
-    root = str(Path(__file__).parents[2])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, str(Path(root) / "src")]))
+    actors_see_tests(monkeypatch)
     job = job_for(tmp_path, [96 + (n == 20) + 2 * (n == 30) for n in range(40)])
     alone = {o.stem: o for o in LocalEngine(toy()).run(replace(job, out=tmp_path / "alone"))}
     engine = RayEngine(deadly, 2)
@@ -98,8 +103,7 @@ def test_a_stopped_run_reports_every_photo_it_has_begun_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
-    root = str(Path(__file__).parents[2])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, str(Path(root) / "src")]))
+    actors_see_tests(monkeypatch)
     job = job_for(tmp_path, [96] * 80)
     engine, outcomes = RayEngine(slow, 2), []
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +17,14 @@ from mattelike.models.sd21_settings import settings_of
 from mattelike.network import icon_guidance
 from mattelike.network.icon_768 import Icon768
 from mattelike.network.icon_backbone import FlexOnBackbone
-from mattelike.training import icon_losses, icon_recipe, icon_sources, recipes
+from mattelike.training import icon_losses, icon_recipe, icon_sources
 from mattelike.training.icon_batches import IconBatches
 from mattelike.training.pairing import Pairs
 from mattelike.training.sources import Sample
 from tests.models import tiny_sd
 from tests.training import icon_data
+from tests.training.test_icon_train import recipe
 from tests.training.test_icon_training import Frozen, scene
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-SMALL = {
-    "side": 64, "crop_size": 64, "ensemble_size": 1, "batch_size": 2, "max_steps": 10, "warmup_steps": 2,
-    "allow_overlap": True,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +34,6 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_sd.save(folder / "sd")
     icon_data.groups(folder / "data", 2, 2)
     return folder
-
-
-def recipe(room: Path, **changes: Any) -> icon_recipe.IconRecipe:
-    settings = {**SMALL, "sd_path": str(room / "sd"), "sources": [str(room / "data")], **changes}
-    return icon_recipe.recipe_of(recipes.table(RECIPES / "icon-768.toml") | {"workers": 0}, settings)
 
 
 def sample(name: str, group: str, image: str = "", shows: str = "") -> Sample:
@@ -145,13 +134,13 @@ def test_presence_is_a_term_of_its_own_and_unsure_ones_count_nothing() -> None:
 
 
 def test_the_flex_head_learns_presence_and_the_released_head_has_none(room: Path) -> None:
-    made = icon_recipe.task(recipe(room, head="icon-flex", norm="gn", absent_share=0.5))
+    made = icon_recipe.task(recipe(room, "icon-768.toml", head="icon-flex", norm="gn", absent_share=0.5))
     loss, terms = made.judged(made.batches[0])
     loss.backward()  # type: ignore[no-untyped-call]
     assert "presence" in terms
     layer = made.model.head.presence[0].weight  # type: ignore[index,union-attr]
     assert bool(layer.grad.any())  # type: ignore[union-attr]
-    released = icon_recipe.task(recipe(room, absent_share=0.5))
+    released = icon_recipe.task(recipe(room, "icon-768.toml", absent_share=0.5))
     assert isinstance(released.model, Icon768)
     assert "presence" not in released.judged(released.batches[0])[1]
     assert released.batches.absent == 0  # type: ignore[attr-defined]
@@ -193,7 +182,7 @@ def test_absent_targets_teach_the_head_to_tell_them() -> None:
 
 
 def test_what_the_head_learnt_of_presence_is_what_is_reported(room: Path) -> None:
-    chosen = recipe(room, head="icon-flex", norm="gn", max_steps=1)
+    chosen = recipe(room, "icon-768.toml", head="icon-flex", norm="gn", max_steps=1)
     trained = icon_recipe.train(chosen, room / "reported")
     without = icon_recipe.train(
         replace(chosen, settings={**chosen.settings, "absent_share": 0}), room / "unreported"
