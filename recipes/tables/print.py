@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mattelike.cli.options import model_options
-from mattelike.evaluation import benchmarks, naming, tables
+from mattelike.evaluation import benchmarks, layouts, naming, tables
 
 HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ def main() -> None:
         method = naming.typed(given.ours)
         experiment = tables.replaced(experiment, method.use, method.options)
     experiment = tables.changed(experiment, model_options(tuple(given.changes)))
-    extra = benchmarks.Extra(given.groups, given.alphas)
+    extra = layouts.Extra(given.groups, given.alphas)
     data = {}
     for name, _, place in (text.partition("=") for text in given.data):
         data[name] = benchmarks.opened(place, extra)

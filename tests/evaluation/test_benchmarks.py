@@ -11,7 +11,8 @@ import pytest
 
 from mattelike import photos
 from mattelike.errors import PhotoError, SettingsError, UsageError
-from mattelike.evaluation.benchmarks import READERS, Benchmark, Extra, opened
+from mattelike.evaluation.benchmarks import Benchmark, opened
+from mattelike.evaluation.layouts import READERS, Extra
 from mattelike.evaluation.protocols import Protocol, framed, named, squared, unknown
 from mattelike.evaluation.questions import asked, committed, listed
 from mattelike.evaluation.reading import Shelf, read_truth

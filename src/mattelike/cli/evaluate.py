@@ -79,7 +79,7 @@ def command(**given: Any) -> int:
 def _asked(given: dict[str, Any]) -> Any:
     """The evaluation that was asked for; methods are loaded last, when all else is known to make sense."""
     from mattelike import baselines
-    from mattelike.evaluation import benchmarks, naming, protocols, questions
+    from mattelike.evaluation import benchmarks, layouts, naming, protocols, questions
     from mattelike.evaluation.run import Evaluation
 
     protocol = protocols.named(
@@ -98,7 +98,7 @@ def _asked(given: dict[str, Any]) -> Any:
     for path in given["listed"]:
         named += naming.listed(Path(path))
     named = naming.distinct(named)
-    extra = benchmarks.Extra(*(Path(p) if p else None for p in (given["groups"], given["alphas"])))
+    extra = layouts.Extra(*(Path(p) if p else None for p in (given["groups"], given["alphas"])))
     bench = benchmarks.opened(given["benchmark"], extra)
     fixed = questions.listed(Path(given["reference_list"])) if given["reference_list"] else None
     methods = {

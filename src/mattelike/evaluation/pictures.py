@@ -9,7 +9,8 @@ import numpy as np
 
 from mattelike import figures, photos, prompts, resampling
 from mattelike.errors import PhotoError
-from mattelike.evaluation.benchmarks import Benchmark, Entry
+from mattelike.evaluation.benchmarks import Benchmark
+from mattelike.evaluation.layouts import Entry
 from mattelike.evaluation.marks import mark
 from mattelike.evaluation.protocols import Protocol
 from mattelike.evaluation.reading import Shelf, Shown

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from mattelike.baselines import Help
 from mattelike.errors import UsageError
-from mattelike.evaluation.benchmarks import REFERENCES, Benchmark, Entry
+from mattelike.evaluation.benchmarks import REFERENCES, Benchmark
+from mattelike.evaluation.layouts import Entry
 from mattelike.evaluation.marks import by_chance
 from mattelike.evaluation.protocols import Protocol
 from mattelike.evaluation.reading import Shelf

@@ -10,7 +10,7 @@ import numpy as np
 
 from mattelike import photos
 from mattelike.errors import PhotoError
-from mattelike.evaluation.benchmarks import Entry
+from mattelike.evaluation.layouts import Entry
 from mattelike.evaluation.protocols import Protocol, framed, squared, unknown
 from mattelike.training.sample_pixels import one_channel, three_levels
 from mattelike.values import Float32, Photo

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mattelike.errors import OutputError, UsageError
-from mattelike.evaluation.benchmarks import edited, group_table
+from mattelike.evaluation.layouts import edited, group_table
 from mattelike.training.sources import LAYOUTS, MASKS, Sample, from_layout
 
 COLUMNS = ("group", "image", "alpha", "trimap", "kind", "is_reference", "relation")

@@ -15,8 +15,9 @@ from mattelike import photos
 from mattelike.baselines import Answer, Method, Reference, Trimap
 from mattelike.errors import MattelikeError, MetricError, MissingExtraError, OutputError, PhotoError
 from mattelike.evaluation import rows
-from mattelike.evaluation.benchmarks import Benchmark, Entry
+from mattelike.evaluation.benchmarks import Benchmark
 from mattelike.evaluation.journal import Journal
+from mattelike.evaluation.layouts import Entry
 from mattelike.evaluation.marks import mark
 from mattelike.evaluation.protocols import MEASURED, Protocol, region_of
 from mattelike.evaluation.questions import Fixed, Question, asked
