@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mattelike import prompts
-from mattelike.metrics import auroc, iou
+from mattelike.metrics import auroc, iou, sad
 from mattelike.prompts import Prompt
 from mattelike.training import loop, pack
 from mattelike.training.groups import held_out, kind_of, table
@@ -263,7 +263,7 @@ def test_overlap_and_difference() -> None:
     assert iou(truth, truth) == 1
     assert iou(half, truth) == 0.5
     assert iou(truth * 0, truth * 0) == 1
-    assert scoring.difference(half, truth) == pytest.approx(0.025)
+    assert sad(half, truth) == pytest.approx(0.025)
 
 
 # --- who answers -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mattelike.metrics import auroc, iou
+from mattelike.metrics import auroc, iou, sad
 from mattelike.prompts import Prompt
 from mattelike.training.validation.drawing import Drawn, Studio
 from mattelike.training.validation.marking import marked
@@ -81,14 +81,8 @@ def judged(method: Method, studio: Studio, question: Question, form: Form) -> tu
     context = method.encode(references(studio, question, form))
     answer = method.matte(target.rgb, context)
     truth = target.alpha(question.kind)
-    score = Score(
-        question,
-        form,
-        iou(answer.alpha, truth),
-        difference(answer.alpha, truth),
-        answer.presence,
-        target.soft,
-    )
+    overlap, error = iou(answer.alpha, truth), sad(answer.alpha, truth)
+    score = Score(question, form, overlap, error, answer.presence, target.soft)
     return score, answer.alpha
 
 
@@ -97,11 +91,6 @@ def references(studio: Studio, question: Question, form: Form) -> list[tuple[NDA
     names = question.references if form == "four" else question.references[:1]
     shown: Sequence[Drawn] = [studio.picture(name) for name in names]
     return [(each.rgb, marked(form, each.alpha(question.kind), question.seed)) for each in shown]
-
-
-def difference(alpha: Float32, truth: Float32) -> float:
-    """Sum of absolute differences, in thousands: those of float32, as these tables always were."""
-    return float(np.abs(alpha - truth).sum(dtype=np.float64)) / 1000
 
 
 def summed(scores: Sequence[Score]) -> Summary:
