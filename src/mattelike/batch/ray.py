@@ -14,13 +14,14 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class RayEngine:
         self._ray = library()
         self._loader, self._workers, self._threads, self._gpus = loader, workers, threads, gpus
         self._stop = threading.Event()
-        self._ours = False
+        self._begun = ExitStack()
 
     def run(self, job: Job) -> Generator[Outcome, None, None]:
         """One outcome for each task begun, as they come.
@@ -104,22 +105,32 @@ class RayEngine:
         self._stop.set()
 
     def close(self) -> None:
-        """Ends the cluster if it was started for this run."""
-        if self._ours:
-            self._ray.shutdown()
-            self._ours = False
+        """Leaves the cluster, or ends it if it was started for this run."""
+        self._begun.close()
 
     def _begin(self) -> None:
         if self._ray.is_initialized():
             return
-        local = not os.environ.get("RAY_ADDRESS")
-        # Actors need their cores all at once; one more is for Ray's own work.
-        cores = {"num_cpus": self._workers * self._threads + 1} if local else {}
+        before = set(threading.enumerate())
         try:
-            self._ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **cores)
+            self._ray.init(
+                include_dashboard=False, log_to_driver=False, logging_level="ERROR", **self._where()
+            )
         except Exception as error:  # Ray raises plain ones where a cluster does not come up
             raise ModelError(f"Ray cannot be started: {' '.join(str(error).split())}") from error
-        self._ours = local
+        self._begun.enter_context(_standard_output_without(set(threading.enumerate()) - before))
+        self._begun.callback(self._leave)
+
+    def _where(self) -> dict[str, Any]:
+        """Which cluster, as Ray's settings: the one that is named, or a new one, whatever else runs here."""
+        if os.environ.get("RAY_ADDRESS"):
+            return {}
+        # Actors need their cores all at once; one more is for Ray's own work.
+        return {"address": "local", "num_cpus": self._workers * self._threads + 1}
+
+    def _leave(self) -> None:
+        with redirect_stdout(sys.stderr):  # what Ray has held back so far, it says now, in this thread
+            self._ray.shutdown()
 
     @contextmanager
     def _bell(self) -> Iterator[Any]:
@@ -183,6 +194,35 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the actors of Ray could not go on: {reason[:300]}") from error
+
+
+class _Sorting:
+    """A stream; for some threads, standard error.
+
+    Args:
+        stream: What it is for all others.
+        threads: Those.
+    """
+
+    def __init__(self, stream: TextIO, threads: set[threading.Thread]) -> None:
+        self._stream, self._threads = stream, threads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr if threading.current_thread() in self._threads else self._stream, name)
+
+
+@contextmanager
+def _standard_output_without(threads: set[threading.Thread]) -> Iterator[None]:
+    """Standard output is for results: what these threads print goes to standard error.
+
+    Ray tells of actors that died from a thread of its own, on standard output, and no setting changes that.
+    """
+    before = sys.stdout
+    sys.stdout = cast(TextIO, _Sorting(before, threads))
+    try:
+        yield
+    finally:
+        sys.stdout = before
 
 
 class Bell:
