@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EXTRAS := train,dino,sd,evaluate,baselines,video,heic
+EXTRAS := train,dino,sd,evaluate,baselines,video,ray,s3,heic
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DATA ?= ../shared/data
 PACK ?= packs/full

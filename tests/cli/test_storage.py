@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,14 +18,11 @@ import pytest
 
 from mattelike import photos, predictor
 from mattelike.batch import storage, stored
-from mattelike.batch.jobs import Outcome, Settings
-from mattelike.batch.plan import plan_folder
-from mattelike.batch.ray import RayEngine
-from mattelike.batch.run import carry_out
+from mattelike.batch.jobs import Outcome
 from mattelike.batch.stored import PIECES, StoredJournal
 from mattelike.predictor import Predictor
-from tests.batch.rooms import batch, contents, context_of, job_of, picture, task_of, write
-from tests.cli.conftest import ROOT, Call, program
+from tests.batch.rooms import contents, picture, task_of, write
+from tests.cli.conftest import Call, program
 from tests.toy_model import toy
 
 server = pytest.importorskip("moto.server")
@@ -274,33 +270,21 @@ def test_a_process_killed_in_mid_run_is_gone_on_from(room: Path, bucket: str, ca
     assert len(held(out)) == 9 and len(lines(storage.read(f"{out}/report.jsonl"))) == 4
 
 
-def through_ray(bucket: str, desk: Path) -> None:
-    """The photos of a bucket, by two actors; a process of its own, for Ray does not share one well."""
-    out = f"{bucket}/out"
-    engine = RayEngine(toy, 2)
-    with StoredJournal(desk, out) as journal:
-        plan = plan_folder([f"{bucket}/photos"], journal.out, Settings(), store=out)
-        job = replace(job_of(context_of(toy()), journal.out), sheet=False, store=out)
-        try:
-            summary = carry_out(job, plan, engine, journal, tell=lambda outcome: None, warn=lambda: None)
-        finally:
-            engine.close()
-        journal.finish()
-    sys.exit(summary.exit_code or summary.results["present"] != 4)
-
-
-@pytest.mark.slow
-def test_actors_of_ray_read_and_write_the_store_with_the_bytes_of_a_local_run(
-    room: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+def test_one_command_takes_a_bucket_through_ray_with_the_bytes_of_a_local_run(
+    room: Path, bucket: str, call: Call
 ) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
-    batch(["photos"], room / "out")
-    (room / "desk").mkdir()
-    process = multiprocessing.get_context("spawn").Process(target=through_ray, args=(bucket, room / "desk"))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    remote = held(f"{bucket}/out")
+    out = f"{bucket}/out"
+    run = ("matte", f"{bucket}/photos", *LIKE, "-o", out, "--json")
+    command, environment = program(*run, "--engine", "ray", "-j", "2", "--threads", "1")
+    environment["RAY_worker_niceness"] = "0"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    *each, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sorted(line["source"] for line in each) == [f"{bucket}/photos/{n}.png" for n in range(4)]
+    assert last["summary"]["present"] == 4 and last["summary"]["where"] == out
+    assert call("matte", "photos", *LIKE, "-o", "out", "--no-sheet").exit_code == 0
+    remote = held(out)
     assert lines(remote.pop("report.jsonl")) == lines((room / "out/report.jsonl").read_bytes())
     assert remote == {k: v for k, v in contents(room / "out").items() if not k.startswith("_sheet/")}
+    assert "4 unchanged" in call(*run).stderr  # whichever engine comes next knows what was done
