@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mattelike.errors import SettingsError
 from mattelike.network.encoder import EncoderSettings
 from mattelike.training import episodes, loop
 from mattelike.training.episodes import EpisodeSettings
@@ -136,3 +137,25 @@ def test_a_run_writes_what_a_card_needs(pack, tmp_path):
     saved = torch.load(Path(tmp_path) / "average.pt", weights_only=True)
     assert saved["step"] == 2
     assert saved["recipe"]["encoder"]["width"] == 16
+
+
+def held(weight):
+    """A recipe whose backbone is tuned, and held to what it was."""
+    encoder = replace(TINY.encoder, kinds_head=True, tuned_from=5)
+    return replace(TINY, encoder=encoder, backbone_rate=1.0, losses=replace(TINY.losses, untouched=weight))
+
+
+def test_a_tuned_backbone_is_held_to_what_it_was(pack, tmp_path):
+    drifted = {}
+    for weight in (1e-6, 50.0):
+        loop.train(held(weight), pack, tmp_path / str(weight))
+        rows = [json.loads(line) for line in (tmp_path / str(weight) / "log.jsonl").read_text().splitlines()]
+        assert rows[0]["untouched"] == pytest.approx(0, abs=1e-5)
+        drifted[weight] = rows[-1]["untouched"]
+    assert 0 < drifted[50.0] < 0.7 * drifted[1e-6]
+
+
+def test_a_backbone_that_nothing_matches_by_cannot_be_held(pack):
+    recipe = replace(TINY, losses=replace(TINY.losses, untouched=1.0))
+    with pytest.raises(SettingsError, match="kinds_head"):
+        loop.embedded(recipe, pack)

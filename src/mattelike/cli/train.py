@@ -75,7 +75,10 @@ def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) ->
         chosen,
         opened,
         folder,
-        backbone=None if start else starts.imagenet_backbone(chosen.encoder.variant),
+        # A start brings its own backbone, but a tuned one is held to ImageNet's all the same.
+        backbone=None
+        if start and not chosen.losses.untouched
+        else starts.imagenet_backbone(chosen.encoder.variant),
         start=starts.read(start)[1].state_dict() if start else None,
         device=given["device"],
         stop_at=given["stop_at"],

@@ -162,6 +162,13 @@ class Grouping(nn.Module):
         return torch.cat([looks * sharp[0], place * sharp[1]], dim=1)
 
 
+@torch.no_grad()
+def untouched_kinds(backbone: EfficientNetLite, images: Tensor) -> Tensor:
+    """`kinds` of a backbone as it came, for images as `Encoder.forward` takes them."""
+    taps = backbone(images)
+    return kinds(taps[4], taps[6])
+
+
 def placed(grid: Tensor) -> Tensor:
     """Where each cell of a grid lies, ``(1, 4, h, w)``: cosine and sine of its place times pi, both ways."""
     height, width = grid.shape[-2:]

@@ -6,6 +6,7 @@ a `Recipe`, `mattelike.training.icon_task` that of the paper's model.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mattelike.errors import SettingsError
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.network.encoder import EncoderSettings
@@ -143,6 +145,17 @@ def optimiser(model: EmbeddedModel, recipe: Recipe) -> torch.optim.AdamW:
         ],
         betas=(0.9, 0.99),
     )
+
+
+def as_it_came(model: EmbeddedModel) -> EfficientNetLite:
+    """A copy of a model's backbone that nothing trains, to hold the tuned one to.
+
+    Raises:
+        SettingsError: No matching rests on the backbone's own features.
+    """
+    if not model.encoder.whole_channels:
+        raise SettingsError("losses.untouched needs encoder.kinds_head: without it there is nothing to keep")
+    return copy.deepcopy(model.encoder.backbone).requires_grad_(False).eval()
 
 
 def tuned_parameters(backbone: EfficientNetLite, first: int) -> Iterator[nn.Parameter]:
@@ -272,13 +285,14 @@ def embedded(
     """The task of a recipe; see `train`."""
     place = torch.device(device)
     model = build(recipe, backbone)
+    untouched = as_it_came(model).to(place) if recipe.losses.untouched else None
     if start is not None:
         model.load_state_dict(dict(start), strict=True)
     model = model.to(place)
     precision = torch.bfloat16 if recipe.precision == "bf16" else None
 
     def asked(batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        found = judged(model, to(batch, place), precision)
+        found = judged(model, to(batch, place), precision, untouched)
         return weighted(found, recipe.losses), found
 
     return Task(

@@ -6,7 +6,7 @@ kind, how sure it is, whether the kind is there at all, and that the tokens of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ class LossWeights:
     uncertainty: float = 0.1
     kinds: float = 0.1
     grouping: float = 0.3
+    untouched: float = 0.0
 
 
 def trusted_mean(values: Tensor, trusted: Tensor) -> Tensor:
@@ -118,6 +119,21 @@ def things_together(grouping: Tensor, things: Tensor, weights: Tensor) -> Tensor
     nothing = shown < 0.05
     outside = -torch.logsumexp(logs.masked_fill(~nothing[:, None, :], -1e4), dim=-1)
     return inside + 0.5 * _rows_mean(outside, nothing)
+
+
+def drifted(tokens: Sequence[Tensor], untouched: Sequence[Tensor]) -> Tensor:
+    """How far tokens turned away from what they were: mean of one minus the cosine, over all families.
+
+    Tuning a backbone on few kinds loses what it knew of many. Held to its old answers, cell by cell, it is
+    free only where matching does not look (Li and Hoiem 2016, "Learning without Forgetting").
+
+    Args:
+        tokens: One ``(b, m, n, d)`` a family, length one along d.
+        untouched: The same of the network before any tuning.
+    """
+    pairs = list(zip(tokens, untouched, strict=True))
+    total: Tensor = sum((1 - (own * old).sum(dim=-1)).mean() for own, old in pairs)  # type: ignore[assignment]
+    return total / len(pairs)
 
 
 def _rows_mean(values: Tensor, chosen: Tensor) -> Tensor:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from mattelike import similarity
+from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import EmbeddedModel
+from mattelike.network.encoder import untouched_kinds
 from mattelike.training.episodes import Batch
-from mattelike.training.losses import coverage, kinds_together, terms, things_together
+from mattelike.training.losses import coverage, drifted, kinds_together, terms, things_together
 from mattelike.training.prompts import BOX, SEEDS, Marks
 
 
@@ -44,8 +46,13 @@ def weighed(
     return weights
 
 
-def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) -> dict[str, Tensor]:
-    """Every loss term of a batch."""
+def judged(
+    model: EmbeddedModel,
+    batch: Batch,
+    precision: torch.dtype | None,
+    untouched: EfficientNetLite | None = None,
+) -> dict[str, Tensor]:
+    """Every loss term of a batch; with an `untouched` backbone, how far the tuned one went from it, too."""
     device = batch.images.device.type
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         looked = model.look(batch.images)
@@ -70,4 +77,11 @@ def judged(model: EmbeddedModel, batch: Batch, precision: torch.dtype | None) ->
         found["kinds"] = kinds_together(similarity.normalised(middle), batch.same, batch.unsure)
     if looked.grouping is not None:
         found["grouping"] = things_together(looked.grouping[:, 0], batch.things, batch.weights)
+    if untouched is not None:
+        with torch.autocast(device, dtype=precision, enabled=precision is not None):
+            before = untouched_kinds(untouched, looked.images)
+        whole = model.encoder.whole_channels
+        found["untouched"] = drifted(
+            looked.tokens[-len(whole) :], similarity.split_families(before, 0, whole)
+        )
     return found
