@@ -60,13 +60,12 @@ def grad(
     return float((np.abs(_region(lengths[0] - lengths[1], where)) ** exponent).sum()) / 1000
 
 
-def conn(
+def connected(
     pred: Array,
     true: Array,
     *,
     where: Array | None = None,
     variant: str = "standard",
-    theta: float = 0.15,
     late: int = 0,
     diagonal: bool = False,
     strict: bool = False,
@@ -74,7 +73,8 @@ def conn(
     region_first: bool = False,
     last_tie: bool = False,
     any_part: bool = False,
-) -> float:
+) -> Array:
+    """The last step up to which each pixel is connected, every threshold labelled anew."""
     steps = [round(i * 0.1, 1) if decimal else i * 0.1 for i in range(11)]
     least = np.minimum(pred, true)
     if region_first and where is not None:
@@ -92,6 +92,11 @@ def conn(
             largest = mask
         last[(last == -1) & ~largest] = steps[min(10, i - 1 + late)]
     last[last == -1] = 1
+    return last
+
+
+def conn(pred: Array, true: Array, *, where: Array | None = None, theta: float = 0.15, **knobs: Any) -> float:
+    last = connected(pred, true, where=where, **knobs)
     phi = [1 - (matte - last) * (matte - last >= theta) for matte in (pred, true)]
     return float(np.abs(_region(phi[0] - phi[1], where)).sum()) / 1000
 

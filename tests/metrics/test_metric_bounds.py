@@ -116,6 +116,23 @@ def test_connectivity_equals_labelling_every_threshold(
             assert value == pytest.approx(plain.conn(pred, true, where=region, variant=variant), abs=1e-12)
 
 
+@pytest.mark.parametrize("variant", ["standard", "release"])
+@pytest.mark.parametrize("made", [lambda matte: matte, saved], ids=["float", "8-bit"])
+@pytest.mark.parametrize("power", [0.1, 0.4, 1.0, 2.0])
+def test_connectivity_of_pure_noise_is_that_of_every_threshold_labelled(
+    power: float, made: Callable[[Array], Array], variant: connectivity.Variant
+) -> None:
+    """The denser the noise, the higher the threshold at which its one part falls to crumbs."""
+    for seed, shape in enumerate([(120, 90), (37, 251), (1, 400)]):
+        one, other = (made(n) for n in np.random.default_rng(seed).random((2, *shape)) ** power)
+        steps = connectivity.STEPS[connectivity.held(one, other, variant)]
+        last = plain.connected(one, other, variant=variant)
+        # A pixel of the last threshold is 1 in both, and never counts: the standard leaves it out.
+        assert np.array_equal(steps, np.minimum(last, connectivity.STEPS[connectivity.LAST[variant]]))
+        value = metrics.conn(one, other, variant=variant)
+        assert value == pytest.approx(plain.conn(one, other, variant=variant), rel=1e-13)
+
+
 @QUICK
 @given(pairs(), st.sampled_from(["standard", "release"]))
 def test_connectivity_equals_labelling_every_threshold_on_small_pictures(

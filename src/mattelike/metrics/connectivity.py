@@ -1,8 +1,9 @@
 """How firmly each pixel hangs together with the largest part of a matte: what CONN compares.
 
-The sets ``B_i`` of pixels that reach threshold ``t_i`` in both mattes are nested, so they need not be
-labelled ten times. Each row is cut once into runs of equal level; runs that touch are joined from the highest
-threshold down, and every contact is looked at once, at the threshold where it comes into being.
+A picture is cut once into runs of equal level, and contacts of neighbouring rows are listed once; a threshold
+then works on those of them that reach it. Thresholds go from low to high. The sets ``B_i`` of pixels that
+reach threshold ``t_i`` in both mattes are nested, so what fell out of the largest part never comes back;
+where nothing is left, as soon in noise, there is no more to label.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mattelike.values import Bool
 
 Variant = Literal["standard", "release"]
 Index = NDArray[np.intp]
+Number = NDArray[np.int32]
 Level = NDArray[np.uint8]
 
 # As a range of floats makes them: t_3 is 0.30000000000000004, so the 8-bit value 153 (0.6) fails t_6.
@@ -38,15 +40,17 @@ class Runs:
     Attributes:
         lengths: Pixels of each run, in raster order.
         levels: How many thresholds the pixels of each run reach.
-        first: One run of each contact.
-        second: The other: they share an edge of a pixel, and both reach a threshold.
+        leading: Which runs are the first of their row.
+        upper: One run of each contact of two rows.
+        lower: The run below: they share an edge of a pixel, and both reach a threshold.
         contact: The highest level at which both are there.
     """
 
-    lengths: Index
+    lengths: Number
     levels: Level
-    first: Index
-    second: Index
+    leading: Bool
+    upper: Number
+    lower: Number
     contact: Level
 
 
@@ -89,14 +93,15 @@ def held(pred: Float64, true: Float64, variant: Variant) -> Level:
     """
     last = LAST[variant]
     runs = cut(reached(pred, true, last))
-    parents = np.arange(len(runs.lengths))
     kept = np.full(len(runs.lengths), last, np.uint8)
-    for i in range(last, 0, -1):
-        present, new = np.flatnonzero(runs.levels >= i), np.flatnonzero(runs.contact == i)
-        join(parents, runs.first[new], runs.second[new])
-        roots = _roots(parents, present)
-        # Thresholds come from high to low: what falls out here fell out before all that was written so far.
-        kept[~_largest(runs.lengths, present, roots, variant)] = i - 1
+    inside = np.ones(len(kept), np.bool_)
+    for i in range(1, last + 1):
+        part = largest(runs, i, variant)
+        kept[inside & ~part] = i - 1
+        inside &= part
+        # Nothing comes back, and a background that is the largest part stays so.
+        if not (inside & (runs.levels >= i)).any():
+            break
     return np.repeat(kept, runs.lengths).reshape(pred.shape)
 
 
@@ -113,58 +118,81 @@ def reached(pred: Float64, true: Float64, last: int) -> Level:
 
 
 def cut(levels: Level) -> Runs:
-    """Runs of equal level of every row, and which of them touch."""
+    """Runs of equal level of every row, and which of neighbouring rows touch."""
     height, width = levels.shape
     begins = np.ones((height, width), np.bool_)
     np.not_equal(levels[:, 1:], levels[:, :-1], out=begins[:, 1:])
     starts = np.flatnonzero(begins)
-    lengths = np.diff(starts, append=height * width)
     own, there = levels.reshape(-1)[starts], levels > 0
-    right = 1 + np.flatnonzero((own[1:] > 0) & (own[:-1] > 0) & (starts[1:] % width != 0))
+    leading = np.zeros((height, width), np.bool_)
+    leading[:, 0] = True
     # Two runs of neighbouring rows share columns from where the later of them begins.
-    lower = width + np.flatnonzero((begins[1:] | begins[:-1]) & there[1:] & there[:-1])
-    numbers = np.repeat(np.arange(len(starts), dtype=np.int32), lengths)
-    first = np.concatenate([right - 1, numbers[lower - width]])
-    second = np.concatenate([right, numbers[lower]])
-    return Runs(lengths, own, first, second, np.minimum(own[first], own[second]))
+    at = np.flatnonzero((begins[1:] | begins[:-1]) & there[1:] & there[:-1])
+    numbers = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    upper, lower = numbers[at], numbers[at + width]
+    contact = np.minimum(own[upper], own[lower])
+    return Runs(
+        np.diff(starts, append=levels.size).astype(np.int32),
+        own,
+        leading.reshape(-1)[starts],
+        upper,
+        lower,
+        contact,
+    )
 
 
-def join(parents: Index, first: Index, second: Index) -> None:
-    """Joins each first with its second, in place; a part's root becomes the smallest of its roots.
+def largest(runs: Runs, i: int, variant: Variant) -> Bool:
+    """Which runs belong to the largest part of those that reach threshold `i`.
+
+    Among equals it is the first in raster order. The release counts the background, all that does not reach
+    the threshold, as a part, and as the first of them.
 
     Args:
-        parents: For every run a run of the same part, itself for a root.
-        first: Runs.
-        second: Runs that touch them.
+        runs: The picture, ``n`` runs.
+        i: Number of the threshold.
+        variant: Whether the background may be the largest part.
+
+    Returns:
+        bool ``(n,)``; false everywhere where no pixel reaches the threshold, but for a background.
     """
-    first, second = _roots(parents, first), _roots(parents, second)
-    while (apart := first != second).any():
-        first, second = first[apart], second[apart]
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        np.minimum.at(parents, high, low)
-        first, second = _roots(parents, low), _roots(parents, high)
-
-
-def _roots(parents: Index, runs: Index) -> Index:
-    """The root of each run, by jumping twice as far each time; shortens the ways of all it passes."""
-    here = parents[runs]
-    while not np.array_equal(here, there := parents[here]):
-        parents[runs] = there
-        here = there
-    return here
-
-
-def _largest(lengths: Index, present: Index, roots: Index, variant: Variant) -> Bool:
-    """Which runs belong to the largest part; among equals, the first in raster order.
-
-    The release counts the background, all that is not present, as a part, and as the first of them.
-    """
-    areas = np.bincount(roots, weights=lengths[present], minlength=1)
+    there = runs.levels >= i
+    # Neighbours in a row hang together, whatever their levels: stretches of runs are labelled.
+    begins = there.copy()
+    begins[1:] &= ~there[:-1] | runs.leading[1:]
+    stretches = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    sizes = np.add.reduceat(runs.lengths * there, np.flatnonzero(begins))
+    touching = np.flatnonzero(runs.contact >= i)
+    parts = joined(len(sizes), stretches[runs.upper[touching]], stretches[runs.lower[touching]])
+    areas = np.bincount(parts, weights=sizes, minlength=1)
     winner = int(areas.argmax())
-    inside = np.zeros(len(lengths), np.bool_)
-    if variant == "release" and lengths.sum() - areas.sum() >= areas[winner]:
-        inside[:] = True
-        inside[present] = False
-    else:
-        inside[present] = roots == winner
-    return inside
+    if variant == "release" and runs.lengths.sum() - areas.sum() >= areas[winner]:
+        return ~there
+    # Runs before the first stretch have the number -1; they are not there.
+    won: Bool = there & np.append(parts == winner, False)[stretches]
+    return won
+
+
+def joined(count: int, first: Number, second: Number) -> Index:
+    """The part of each stretch, named by its first stretch.
+
+    Args:
+        count: How many stretches there are.
+        first: Stretches.
+        second: Stretches that touch them; the same pair may follow itself.
+
+    Returns:
+        ``(count,)``: the smallest stretch of each one's part.
+    """
+    parts = np.arange(count)
+    new = np.ones(len(first), np.bool_)
+    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    one, other = first[new].astype(np.intp), second[new].astype(np.intp)
+    while (apart := one != other).any():
+        one, other = one[apart], other[apart]
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        np.minimum.at(parts, high, low)
+        # Every way to a root is shortened to one step.
+        while not np.array_equal(parts, nearer := parts[parts]):
+            parts = nearer
+        one, other = parts[low], parts[high]
+    return parts
