@@ -12,7 +12,7 @@ DATA ?= ../shared/data
 PACK ?= packs/full
 RUN ?=
 EVERY ?= 5
-METHODS ?= -m embedded -m imagenet -m nearest -m free -m grabcut -m closed-form -m knn
+METHODS ?= -m embedded -m imagenet -m nearest -m free:backbone=embedded -m grabcut -m closed-form -m knn
 CODE := src tests docs examples benchmarks scripts recipes
 
 help:  ## what can be typed
@@ -65,16 +65,16 @@ costs: setup  ## seconds, start-up and memory of the main job, as JSON lines
 	$(BIN)/python benchmarks/matting.py $(BENCH)
 
 mini: setup  ## the mini benchmark (MINI="--own CUTOUTS") and seven methods on it, in runs/mini
-	$(BIN)/python recipes/mini_benchmark.py runs/mini/benchmark $(MINI)
-	$(BIN)/mattelike evaluate runs/mini/benchmark $(METHODS) -o runs/mini/report
+	$(BIN)/python recipes/mini_benchmark.py runs/mini/mini $(MINI)
+	$(BIN)/mattelike evaluate runs/mini/mini $(METHODS) -o runs/mini/report
 
 large: setup  ## the larger mini benchmark, the same; an hour or two
-	$(BIN)/python recipes/mini_benchmark.py runs/large/benchmark --large $(MINI)
-	$(BIN)/mattelike evaluate runs/large/benchmark $(METHODS) -o runs/large/report
+	$(BIN)/python recipes/mini_benchmark.py runs/large/mini-large --large $(MINI)
+	$(BIN)/mattelike evaluate runs/large/mini-large $(METHODS) -o runs/large/report
 
 public: setup pack  ## seven methods on the public validation (EVERY=1 for all of it), in runs/public
-	$(BIN)/python recipes/validation_benchmark.py runs/public/benchmark --pack $(PACK) --quick --every $(EVERY)
-	$(BIN)/mattelike evaluate runs/public/benchmark $(METHODS) -o runs/public/report
+	$(BIN)/python recipes/validation_benchmark.py runs/public/public-validation --pack $(PACK) --quick --every $(EVERY)
+	$(BIN)/mattelike evaluate runs/public/public-validation $(METHODS) -o runs/public/report
 
 pack: $(PACK)/pack.json  ## what training reads, from the data sets in DATA
 
