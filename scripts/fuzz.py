@@ -23,6 +23,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "tests" / "corpus"
@@ -34,23 +35,30 @@ PATIENCE = 12
 
 
 def attempt(data: bytes) -> None:
-    """Reads the bytes as a photo, in every way, and as a context."""
+    """Reads the bytes as a photo, in every way, frames and all, and as a context."""
     from mattelike import photos
     from mattelike.contexts import Context
-    from mattelike.errors import MattelikeError
 
     for content in {data, with_sums(data)}:
-        for call in (
-            lambda content=content: photos.header(content),
-            lambda content=content: photos.read(content, max_pixels=PIXELS),
-            lambda content=content: photos.read(content, max_pixels=PIXELS, allow_truncated=True),
-            lambda content=content: Context.from_bytes(content),
-        ):
-            try:
-                call()
-            except MattelikeError as error:
-                if "\n" in str(error):
-                    raise AssertionError(f"an error of several lines: {error}") from error
+        head = taken(lambda content=content: photos.header(content))
+        taken(lambda content=content: photos.read(content, max_pixels=PIXELS))
+        taken(lambda content=content: photos.read(content, max_pixels=PIXELS, allow_truncated=True))
+        # The second, and the last, for which all before it are laid over one another.
+        for number in {1, max(head.pages, 2) - 1} if head else ():
+            taken(lambda content=content, n=number: photos.read(content, max_pixels=PIXELS, frame=n))
+        taken(lambda content=content: Context.from_bytes(content))
+
+
+def taken(call: Callable[[], Any]) -> Any:
+    """What a reader gives; None if it refuses, in one line."""
+    from mattelike.errors import MattelikeError
+
+    try:
+        return call()
+    except MattelikeError as error:
+        if "\n" in str(error):
+            raise AssertionError(f"an error of several lines: {error}") from error
+    return None
 
 
 def with_sums(data: bytes) -> bytes:
