@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from mattelike.errors import PhotoError, SettingsError
 from mattelike.models.refiner import edge_network
-from mattelike.refinement import closed_form, guided, refine, trimap
+from mattelike.refinement import closed_form, grids, guided, refine, trimap
 from mattelike.refinement.grids import enlarged
 from mattelike.refinement.levels import BAND
 from mattelike.refinement.solver import descend, relax
@@ -334,3 +334,29 @@ def test_fifty_megapixels_in_ten_bytes_each_trap_45() -> None:
     extra, seconds = traced_peak(5800, 8696)
     assert extra <= 10 * 5800 * 8696
     assert seconds < 60
+
+
+@pytest.mark.parametrize("picture", ["photo", "gray", "flat", "one hue"])
+def test_sums_of_whole_numbers_lose_next_to_nothing_to_float32(picture: str) -> None:
+    random = np.random.default_rng(5)
+    whole = random.integers(0, 256, (3, 24, 31)).astype(np.float32)
+    if picture == "gray":
+        whole[:] = whole[0]
+    if picture == "flat":
+        whole[:] = 255 - (whole < 8)
+    if picture == "one hue":
+        whole = np.rint(whole[:1] * np.array([1, 0.5, 0.25], np.float32)[:, None, None])
+    planes = whole / np.float32(255)
+    alpha = random.uniform(0, 1, (24, 31)).astype(np.float32)
+    by_float64 = Windows.of(planes, 1, 1e-6)
+    by_float32 = Windows.of(planes, 1, 1e-6, 255)
+    assert np.allclose(by_float32.smoothed(alpha), by_float64.smoothed(alpha), atol=5e-3)
+    assert np.allclose(by_float32.laplacian(alpha), by_float64.laplacian(alpha), atol=5e-2)
+
+
+@pytest.mark.parametrize("size", [(2, 3), (7, 5), (1, 4)])
+def test_doubling_by_slices_is_bilinear(size: tuple[int, int]) -> None:
+    values = np.random.default_rng(1).uniform(-1, 1, (2, *size)).astype(np.float32)
+    rows, columns = (grids.places(0, 2 * side, 2.0) for side in size)
+    by_slices = grids.doubled(grids.doubled(values, -1), -2)
+    assert np.allclose(by_slices, grids.sampled(values, rows, columns), atol=1e-6)

@@ -70,6 +70,12 @@ class Evidence:
         parts = [getattr(self, name) for name in EVIDENCE]
         return array_namespace(*parts).concat(parts, axis=-2)
 
+    @classmethod
+    def of(cls, stacked: Array) -> Evidence:
+        """The evidence that `stacked` made channels of, ``(..., 9 m, n)``."""
+        heads = stacked.shape[-2] // len(EVIDENCE)
+        return cls(*(stacked[..., i * heads : (i + 1) * heads, :] for i in range(len(EVIDENCE))))
+
 
 EVIDENCE = (
     "contrast",
@@ -285,7 +291,9 @@ def propagate(queries: Array, keys: Array, values: Array, scale: Array, block: i
     return xp.concat(rows, axis=-2)
 
 
-def pooled(families: Sequence[Array], affinities: Array, grouping: Array | None = None) -> tuple[Array, ...]:
+def pooled(
+    families: Sequence[Array], affinities: Array, grouping: Array | None = None, block: int = BLOCK
+) -> tuple[Array, ...]:
     """Every cell speaks for the thing it is part of: its token becomes the mean over that thing.
 
     Cells match by colour and texture; a whole thing matches by kind. ``T_i = sum_j G_ij F_j`` with G the
@@ -296,17 +304,19 @@ def pooled(families: Sequence[Array], affinities: Array, grouping: Array | None 
         affinities: Sharpness of self-affinity of every head, over all families in a row; used in place
             of G where there are no grouping tokens.
         grouping: ``(..., 1, n, g)``, from a network that learned what makes one thing.
+        block: Cells at a time.
 
     Returns:
         The same shapes, length one along d.
     """
     if grouping is None:
         pairs = zip(families, own_numbers(families, affinities), strict=True)
-        return tuple(normalised(propagate(f, f, f, per_head(own, f))) for f, own in pairs)
+        return tuple(normalised(propagate(f, f, f, per_head(own, f), block)) for f, own in pairs)
     xp = array_namespace(grouping)
     # All heads side by side, so that G is made once.
     flat = [xp.reshape(xp.moveaxis(f, -3, -2), (*f.shape[:-3], f.shape[-2], -1)) for f in families]
-    spread = propagate(grouping[..., 0, :, :], grouping[..., 0, :, :], xp.concat(flat, axis=-1), 1.0)
+    own_cells = grouping[..., 0, :, :]
+    spread = propagate(own_cells, own_cells, xp.concat(flat, axis=-1), 1.0, block)
     found, first = [], 0
     for f, wide in zip(families, flat, strict=True):
         own = spread[..., first : first + wide.shape[-1]]
@@ -326,6 +336,7 @@ def compare(
     temperatures: Array,
     affinities: Array,
     things: Array | None = None,
+    block: int = BLOCK,
 ) -> Evidence:
     """All that the references say of a target: the guidance before any learned layer has read it.
 
@@ -336,13 +347,14 @@ def compare(
         temperatures: m sharpnesses of inter-similarity.
         affinities: m sharpnesses of intra-similarity.
         things: Shape of `target`: its tokens after `pooled`; by default pooled by self-affinity.
+        block: Cells whose self-affinity is computed at a time.
     """
     if things is None:
-        things = pooled([target], affinities)[0]
+        things = pooled([target], affinities, block=block)[0]
     xp = array_namespace(target)
     cosine = target @ _transposed(reference)
     share = contrast(cosine, weights, temperatures)
-    spread = propagate(target, target, share[..., None], per_head(affinities, target))
+    spread = propagate(target, target, share[..., None], per_head(affinities, target), block)
     foreground = _transposed(mean_token(reference, weights))
     background = _transposed(mean_token(reference, 1 - weights))
     likeness = (things @ foreground)[..., 0]
@@ -367,6 +379,7 @@ def compare_families(
     temperatures: Array,
     affinities: Array,
     things: Sequence[Array],
+    block: int = BLOCK,
 ) -> Evidence:
     """`compare` for heads of several widths: the evidence of all families side by side.
 
@@ -377,10 +390,13 @@ def compare_families(
         temperatures: Sharpness of inter-similarity of every head, over all families in a row.
         affinities: The same for intra-similarity.
         things: Shapes of `targets`: their tokens after `pooled`.
+        block: Cells whose self-affinity is computed at a time.
     """
     sharpness = own_numbers(targets, temperatures), own_numbers(targets, affinities)
     parts = zip(targets, references, *sharpness, things, strict=True)
-    found = [compare(target, reference, weights, t, a, whole) for target, reference, t, a, whole in parts]
+    found = [
+        compare(target, reference, weights, t, a, whole, block) for target, reference, t, a, whole in parts
+    ]
     xp = array_namespace(weights)
     return Evidence(*(xp.concat([getattr(e, name) for e in found], axis=-2) for name in EVIDENCE))
 

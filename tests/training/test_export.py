@@ -10,7 +10,7 @@ import torch
 
 from mattelike.contexts import Context
 from mattelike.errors import ModelDamagedError
-from mattelike.models import embedded
+from mattelike.models import contrastive, embedded
 from mattelike.network import layers
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.training import export, loop
@@ -124,3 +124,28 @@ def test_halving_keeps_every_weight_to_float16(model, folder, tmp_path):
     shipped = sum(path.stat().st_size for path in folder.glob("*.onnx"))
     assert shipped < 2.6 * size
     assert replace(embedded.read_card(folder), sha256="").sha256 == ""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_graph_of_the_matching_says_what_the_lines_say(folder, size):
+    shipped = embedded.OnnxModel(folder, device="cpu", threads=1)
+    random = np.random.default_rng(size[1])
+    seen = shipped.features(random.normal(size=(1, 3, *size)).astype(np.float32), "target")
+    kept = shipped.card.channels - GROUPING
+    # Several references, negatives among them, of other sizes than the target.
+    tokens = random.normal(size=(70, kept)).astype(np.float16)
+    weights = random.uniform(0, 1, 70).astype(np.float16)
+    context = Context(tokens, weights, np.zeros(70, np.int16), "toy", shipped.card.sha256)
+    by_graph, by_lines = shipped.guide(seen, context), contrastive.guide(shipped.card, seen, context)
+    assert by_graph.names == by_lines.names
+    assert np.allclose(by_graph.maps, by_lines.maps, atol=1e-4)
+    assert np.allclose(by_graph.similarity, by_lines.similarity, atol=1e-4)
+    assert np.allclose(by_graph.propagated, by_lines.propagated, atol=1e-4)
+    assert by_graph.presence == pytest.approx(by_lines.presence, abs=1e-4)
+
+
+def test_graphs_say_nothing_of_the_machine_they_were_made_on(folder):
+    for path in (*folder.glob("*.onnx"), *embedded.weights_folder("embedded").parent.glob("*/*.onnx")):
+        content = path.read_bytes()
+        assert b"site-packages" not in content, path.name
+        assert b"stack_trace" not in content, path.name

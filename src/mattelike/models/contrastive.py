@@ -81,12 +81,22 @@ def guide(card: ModelCard, features: Features, context: Context) -> Guidance:
     evidence = similarity.compare_families(
         targets, references, weights, card.temperatures, card.affinities, things
     )
-    maps = evidence.stacked().reshape(-1, height, width).astype(np.float32)
+    return guidance(evidence.stacked().reshape(-1, height, width).astype(np.float32))
+
+
+def guidance(maps: Float32) -> Guidance:
+    """The maps of a target and what can be read off them at once.
+
+    Args:
+        maps: float32 ``(9 m, h, w)``, as `mattelike.similarity.Evidence.stacked` lays them out.
+    """
+    evidence = similarity.Evidence.of(maps.reshape(maps.shape[0], -1))
+    grid = maps.shape[1:]
     return Guidance(
         maps=maps,
         names=similarity.channel_names(evidence.contrast.shape[0]),
-        similarity=evidence.contrast.mean(axis=0).reshape(height, width).astype(np.float32),
-        propagated=evidence.propagated.mean(axis=0).reshape(height, width).astype(np.float32),
+        similarity=evidence.contrast.mean(axis=0).reshape(grid).astype(np.float32),
+        propagated=evidence.propagated.mean(axis=0).reshape(grid).astype(np.float32),
         presence=float(np.clip(similarity.presence_score(evidence), 0, 1)),
     )
 

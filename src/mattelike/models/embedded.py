@@ -1,6 +1,7 @@
 """The models in the wheel: ``embedded`` (trained here) and ``imagenet`` (nothing trained), on onnxruntime.
 
-Each is a folder with ``features.onnx``, a ``head.onnx`` where the head is learned, and ``card.json``.
+Each is a folder with ``features.onnx``, a ``head.onnx`` where the head is learned, perhaps a
+``matching.onnx`` (`mattelike.models.contrastive.guide` as a graph, which uses every core), and ``card.json``.
 The graphs are written by `mattelike.training.export` and never edited.
 """
 
@@ -11,9 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from mattelike.contexts import Context, float_tokens
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
 from mattelike.models import Coarse, Role
-from mattelike.models.contrastive import Contrastive
+from mattelike.models.contrastive import Contrastive, guidance, guide
 from mattelike.models.runtime import device_in_use, file_hash, session
 from mattelike.values import Features, Float32, Guidance, ModelCard
 
@@ -74,7 +76,8 @@ class OnnxModel(Contrastive):
     """A model whose learned parts are ONNX graphs; see `mattelike.models.Model`.
 
     Args:
-        folder: Holds ``features.onnx``, ``card.json`` and, for a learned head, ``head.onnx``.
+        folder: Holds ``features.onnx``, ``card.json``, for a learned head ``head.onnx``, and perhaps
+            ``matching.onnx``.
         device: As for `mattelike.models.load`.
         threads: Threads of both graphs.
     """
@@ -84,6 +87,8 @@ class OnnxModel(Contrastive):
         self._features = session(folder / "features.onnx", device, threads)
         head = folder / "head.onnx"
         self._head = session(head, device, threads) if self._card.head != "free" else None
+        matching = folder / "matching.onnx"
+        self._matching = session(matching, device, threads) if matching.is_file() else None
 
     @property
     def device(self) -> str:
@@ -99,6 +104,14 @@ class OnnxModel(Contrastive):
         """Looks once at ``(1, 3, h, w)``; reference and target are looked at alike."""
         tokens, *skips = self._features.run(None, {"images": images})
         return Features(tokens=tokens, skips=tuple(skips))
+
+    def guide(self, features: Features, context: Context) -> Guidance:
+        """See `mattelike.models.contrastive.guide`; by the graph where there is one."""
+        if self._matching is None:
+            return guide(self._card, features, context)
+        reference, weights = float_tokens(context)
+        feeds = {"tokens": features.tokens, "reference": reference, "weights": weights}
+        return guidance(self._matching.run(None, feeds)[0][0])
 
     def alpha(self, images: Float32, features: Features, guidance: Guidance) -> Coarse:
         """The learned head, or the training-free one."""

@@ -83,6 +83,20 @@ def sampled(values: Float32, rows: Positions, columns: Positions) -> Float32:
     return values
 
 
+def doubled(values: Float32, axis: int) -> Float32:
+    """`sampled` at twice the size along the last axis but one (-2) or the last (-1), by slices."""
+    source = values if axis == -1 else values.swapaxes(-1, -2)
+    near, far = source * np.float32(0.75), source * np.float32(0.25)
+    shape = list(values.shape)
+    shape[axis] *= 2
+    result = np.empty(shape, np.float32)
+    sums = result if axis == -1 else result.swapaxes(-1, -2)
+    np.add(near[..., 1:], far[..., :-1], out=sums[..., 2::2])
+    np.add(near[..., :-1], far[..., 1:], out=sums[..., 1:-1:2])
+    sums[..., 0], sums[..., -1] = source[..., 0], source[..., -1]
+    return result
+
+
 def places(start: int, stop: int, scale: float) -> Positions:
     """Where the middles of pixels ``start..stop - 1`` lie on a grid `scale` times as coarse."""
     return (np.arange(start, stop, dtype=np.float64) + 0.5) / scale - 0.5

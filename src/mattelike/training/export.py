@@ -1,4 +1,4 @@
-"""From a trained model to what ships: two ONNX graphs and a card.
+"""From a trained model to what ships: three ONNX graphs and a card.
 
 The graphs take any size (sides multiples of 32). Weights lie inside the file, in float16, and are widened
 to float32 once when the graph is opened: half the download for differences below what a photo shows.
@@ -18,6 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from mattelike import similarity
 from mattelike.models.runtime import file_hash
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import MEAN, STD, EmbeddedModel
@@ -27,6 +28,8 @@ from mattelike.values import ModelCard
 OPSET = 18
 # Tensors smaller than this stay in float32: norms, biases, temperatures.
 SMALLEST_HALF = 512
+# More cells than any picture has.
+ALL_CELLS = 1 << 20
 
 
 class FeaturesGraph(nn.Module):
@@ -55,6 +58,43 @@ class HeadGraph(nn.Module):
         answer = self.head(images, skips, guidance)
         presence = (self.scale * answer.presence + self.shift).sigmoid()
         return answer.alpha.sigmoid(), answer.uncertainty.sigmoid(), presence
+
+
+class MatchingGraph(nn.Module):
+    """`mattelike.models.contrastive.guide` as a graph: the same lines, on every core.
+
+    Args:
+        card: Shape and sharpness of the tokens.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        super().__init__()
+        self.card = card
+
+    def forward(self, tokens: Tensor, reference: Tensor, weights: Tensor) -> Tensor:
+        """What a context says of every cell.
+
+        Args:
+            tokens: ``(1, c, h, w)``, of the target.
+            reference: ``(k, c')``, of the context; without grouping channels.
+            weights: ``(k,)`` in [0, 1].
+
+        Returns:
+            ``(1, 9 m, h, w)``, as `mattelike.similarity.Evidence.stacked` lays them out.
+        """
+        card, (height, width) = self.card, tokens.shape[-2:]
+        targets, grouping = similarity.split_grouping(
+            tokens[0], card.heads, card.whole_channels, card.grouping_channels
+        )
+        row = reference.T[:, None, :]
+        references = similarity.split_families(row, card.heads, card.whole_channels)
+        # In one piece: the largest picture a model sees has a few thousand cells.
+        things = similarity.pooled(targets, card.affinities, grouping, ALL_CELLS)
+        found = similarity.compare_families(
+            targets, references, weights, card.temperatures, card.affinities, things, ALL_CELLS
+        )
+        maps: Tensor = found.stacked()
+        return maps.reshape(1, -1, height, width)
 
 
 class ImageNetGraph(nn.Module):
@@ -141,10 +181,27 @@ def save_program(
     )
     assert program is not None
     proto = program.model_proto
+    bare(proto)
     halve(proto)
     onnx.checker.check_model(proto)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(proto, path)
+
+
+def bare(proto: onnx.ModelProto) -> None:
+    """Takes out what the exporter noted of the code, file names and all: nothing reads it."""
+    graph = proto.graph
+    for part in (
+        proto,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def halve(proto: onnx.ModelProto) -> None:
@@ -171,7 +228,7 @@ def halve(proto: onnx.ModelProto) -> None:
 def export(
     model: EmbeddedModel, folder: Path, card: ModelCard, *, scale: float = 1.0, shift: float = 0.0
 ) -> ModelCard:
-    """Writes ``features.onnx``, ``head.onnx`` and ``card.json``; returns the card with its hash.
+    """Writes ``features.onnx``, ``matching.onnx``, ``head.onnx`` and ``card.json``; returns the card.
 
     Args:
         model: Trained.
@@ -203,7 +260,27 @@ def export(
         strides,
         folder / "head.onnx",
     )
-    return write_card(model.described(card), folder)
+    card = model.described(card)
+    write_matching(card, folder / "matching.onnx")
+    return write_card(card, folder)
+
+
+def write_matching(card: ModelCard, path: Path) -> None:
+    """Exports how a model's tokens are compared, for any picture and any number of reference tokens."""
+    height, width = torch.export.Dim("h", min=2, max=128), torch.export.Dim("w", min=2, max=128)
+    kept = card.channels - card.grouping_channels
+    save_program(
+        MatchingGraph(card),
+        (torch.zeros(1, card.channels, 6, 8), torch.zeros(20, kept), torch.ones(20)),
+        ("tokens", "reference", "weights"),
+        ("maps",),
+        (
+            {2: height, 3: width},
+            {0: (cells := torch.export.Dim("k", min=1, max=ALL_CELLS))},
+            {0: cells},
+        ),
+        path,
+    )
 
 
 def export_imagenet(
