@@ -74,8 +74,9 @@ NO_BACKGROUND = "edges not refined: nothing in this photo is surely background"
 CARRY_EPS = 1e-5
 
 HOLD = 0.1
-"""How strongly alpha is held to the coarse one in the band. A network's answer knows more than the colours of
-its surroundings: held a hundred times less, the error on the public validation is a fifth to a third higher."""
+"""How strongly alpha is held to the coarse one in the band. A network's answer knows more than the colours
+of its surroundings: held a hundred times less, the error on the public validation is a fifth to a third
+higher."""
 
 LOOSE = 1e-3
 """The same where the coarse alpha is doubted: a tie-break where the colours decide nothing."""
