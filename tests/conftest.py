@@ -7,7 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# No test is timed: on a busy machine one example in a thousand takes a second.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Every call into these checks its arguments and results against its annotations while tests run. Left out:
 # `network` and `training`, whose modules are traced by torch when graphs are exported, and `cli`, whose

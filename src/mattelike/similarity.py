@@ -109,9 +109,12 @@ def softmax(logits: Array) -> Array:
 
 
 def normalised(x: Array, epsilon: float = 1e-6) -> Array:
-    """Vectors of length one along the last axis; the zero vector stays zero."""
+    """Vectors of length one along the last axis; the zero vector stays zero.
+
+    A bound, not a sum: exporters drop a number as small as `epsilon` squared from a sum.
+    """
     xp = array_namespace(x)
-    return x / xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True) + epsilon**2)
+    return x / xp.sqrt(xp.clip(xp.sum(x * x, axis=-1, keepdims=True), epsilon**2, None))
 
 
 def split_heads(tokens: Array, heads: int) -> Array:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from mattelike.contexts import Context
-from mattelike.errors import ModelNotFoundError
+from mattelike.errors import ModelError, ModelNotFoundError
 from mattelike.values import Features, Float32, Guidance, ModelCard, RoIKind
 
 Role = Literal["reference", "target"]
@@ -31,11 +33,22 @@ class Coarse:
         alpha: float32 ``(h, w)`` in [0, 1].
         uncertainty: float32 ``(h, w)`` in [0, 1], expected absolute error of alpha; None when unknown.
         presence: Is the kind there at all, in [0, 1]; None when the guidance's is all there is.
+
+    Raises:
+        ModelError: Alpha holds what is not a number: no photo is to be cut out by it.
     """
 
     alpha: Float32
     uncertainty: Float32 | None = None
     presence: float | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing wrong passes in silence."""
+        if not np.isfinite(self.alpha).all():
+            raise ModelError(
+                "the model's answer holds values that are no numbers; compare its files with their card "
+                "(mattelike models verify), or try another device or precision"
+            )
 
 
 @runtime_checkable

@@ -79,7 +79,7 @@ class OnnxModel(Contrastive):
         folder: Holds ``features.onnx``, ``card.json``, for a learned head ``head.onnx``, and perhaps
             ``matching.onnx``.
         device: As for `mattelike.models.load`.
-        threads: Threads of both graphs.
+        threads: Threads of every graph.
     """
 
     def __init__(self, folder: Path, *, device: str = "auto", threads: int | None = None) -> None:
