@@ -1,10 +1,11 @@
 """Writes the models that ship in the wheel from what was trained.
 
-    python recipes/export.py [RUN] [--checkpoint FILE] [--weights FOLDER] [--cards FILE]
+    python recipes/export.py [RUN] [--model NAME] [--checkpoint FILE] [--weights FOLDER] [--cards FILE]
 
-``imagenet`` comes from the published EfficientNet-Lite0 weights, ``embedded`` from the averaged weights in
-``recipes/checkpoints/embedded.safetensors``. With a RUN folder its average replaces the checkpoint first.
-With ``--weights`` only ``embedded`` is written, and into that folder.
+``imagenet`` comes from the published EfficientNet-Lite0 weights, ``embedded`` and ``embedded-clean`` from the
+averaged weights in ``recipes/checkpoints``; all three are written unless ``--model`` names one. With a RUN
+folder (of ``embedded``, or of the model that is named) its average replaces the checkpoint first. With
+``--weights`` the graphs go into that folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from mattelike.training.loop import Recipe, from_table
 from mattelike.values import ModelCard
 
 HERE = Path(__file__).parent
-CHECKPOINT = HERE / "checkpoints" / "embedded.safetensors"
+# Those that are trained here, the default first.
+TRAINED = ("embedded", "embedded-clean")
 # Stages of the backbone whose outputs are matched, and how much each counts.
 IMAGENET_STAGES, IMAGENET_SCALES = (4, 6), (1.0, 1.0)
 
@@ -48,30 +50,41 @@ def imagenet(cards: Path) -> None:
     )
 
 
-def embedded(checkpoint: Path, cards: Path, folder: Path) -> int:
-    """The trained model; returns the steps it took."""
+def trained(name: str, checkpoint: Path, cards: Path, folder: Path) -> int:
+    """A trained model; returns the steps it took."""
     _, model, step = starts.read(checkpoint)
-    about = known("embedded", cards)
+    about = known(name, cards)
     presence = about.pop("presence", {})
-    export.export(model, folder, ModelCard("embedded", stride=16, channels=0, **about), **presence)
+    export.export(model, folder, ModelCard(name, stride=16, channels=0, **about), **presence)
     return step
 
 
 def main() -> None:
-    """Exports both models, or one elsewhere."""
+    """Exports all models, or one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN")
-    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    parser.add_argument("--model", choices=("imagenet", *TRAINED), help="this one alone")
+    parser.add_argument("--checkpoint", type=Path, help="of the named model, or of embedded")
     parser.add_argument("--cards", type=Path, default=HERE / "cards.json")
     parser.add_argument("--weights", type=Path)
     given = parser.parse_args()
+    one = given.model or TRAINED[0]
+    places = {name: HERE / "checkpoints" / f"{name}.safetensors" for name in TRAINED}
+    if given.checkpoint is not None:
+        places[one] = given.checkpoint
     if given.run is not None:
-        taken(given.run, given.checkpoint)
-    if given.weights is None:
-        imagenet(given.cards)
-    folder = given.weights or weights_folder("embedded")
-    step = embedded(given.checkpoint, given.cards, folder)
-    print(f"exported embedded after {step} steps" + ("" if given.weights else ", and imagenet"))
+        taken(given.run, places[one])
+    if given.weights is not None:
+        wanted: tuple[str, ...] = (one,)
+    else:
+        wanted = (given.model,) if given.model else ("imagenet", *TRAINED)
+    for name in wanted:
+        if name == "imagenet":
+            imagenet(given.cards)
+            print("exported imagenet")
+        else:
+            step = trained(name, places[name], given.cards, given.weights or weights_folder(name))
+            print(f"exported {name} after {step} steps")
 
 
 if __name__ == "__main__":

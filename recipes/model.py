@@ -1,6 +1,6 @@
-"""Makes the embedded model anew: pack, training, export, calibration, validation, card.
+"""Makes a shipped model anew: pack, training, export, calibration, validation, card.
 
-    python recipes/model.py [--data DATA] [--pack PACK] [--run RUN] [--measure]
+    python recipes/model.py [--model NAME] [--data DATA] [--pack PACK] [--run RUN] [--measure]
     python recipes/model.py --smoke FOLDER
 
 Training goes on where it was stopped, so the same command may be given again until it is done: days on a
@@ -46,6 +46,7 @@ class Places:
     """Where everything is, or goes.
 
     Attributes:
+        model: The model's name.
         data: The data folder.
         pack: The pack made of it.
         run: The run.
@@ -57,6 +58,7 @@ class Places:
         report: Folder for tables and the worst answers.
     """
 
+    model: str
     data: Path
     pack: Path
     run: Path
@@ -68,17 +70,18 @@ class Places:
     report: Path
 
 
-def shipped(data: Path, pack: Path, run: Path) -> Places:
+def shipped(model: str, data: Path, pack: Path, run: Path) -> Places:
     """The places of what ships."""
     return Places(
+        model,
         data,
         pack,
         run,
-        HERE / "embedded.toml",
+        HERE / f"{model}.toml",
         HERE / "validation.json",
         HERE / "cards.json",
-        HERE / "checkpoints" / "embedded.safetensors",
-        weights_folder("embedded"),
+        HERE / "checkpoints" / f"{model}.safetensors",
+        weights_folder(model),
         run / "validation",
     )
 
@@ -90,6 +93,7 @@ def rehearsed(folder: Path) -> Places:
     cards = folder / "cards.json"
     cards.write_text((HERE / "cards.json").read_text(encoding="utf-8"), encoding="utf-8")
     return Places(
+        "embedded",
         folder / "data",
         folder / "pack",
         folder / "run",
@@ -139,15 +143,24 @@ def made(at: Places, *extra: object, rehearsal: bool = False, training: bool = T
     if rehearsal:
         run(HERE / "validate.py", "--choose", "--pack", at.pack, "--list", at.list)
     asked = ("--pack", at.pack, "--list", at.list)
-    plot = ("--cards", at.cards, "--plot", at.run / "presence.png")
+    plot = ("--cards", at.cards, "--plot", at.run / "presence.png", "--model", at.model)
     run(HERE / "presence.py", at.run / "average.pt", *asked, *plot, "--write")
-    places = ("--cards", at.cards, "--checkpoint", at.checkpoint, "--weights", at.weights)
+    places = (
+        "--model",
+        at.model,
+        "--cards",
+        at.cards,
+        "--checkpoint",
+        at.checkpoint,
+        "--weights",
+        at.weights,
+    )
     run(HERE / "export.py", at.run, *places)
-    run(HERE / "validate.py", at.weights, *asked, "-o", at.report, "--name", "embedded", *extra)
-    told = json.loads((at.report / "embedded.json").read_text(encoding="utf-8"))
+    run(HERE / "validate.py", at.weights, *asked, "-o", at.report, "--name", at.model, *extra)
+    told = json.loads((at.report / f"{at.model}.json").read_text(encoding="utf-8"))
     numbers = {name: round(told["summary"][name], 3) for name in NUMBERS}
     if not rehearsal:
-        numbers["mini"] = mini(at.run / "mini")
+        numbers["mini"] = mini(at.model, at.run / "mini")
     carried(at, {"data": learnt_from(at), "numbers": numbers})
     print(json.dumps(numbers))
 
@@ -160,10 +173,10 @@ def learnt_from(at: Places) -> list[str]:
     return sorted({place.item.source for place in places})
 
 
-def mini(folder: Path) -> float:
+def mini(model: str, folder: Path) -> float:
     """The shipped model on the public mini benchmark: mean IoU over all pictures that show the kind."""
     run(HERE / "mini_benchmark.py", folder / "benchmark")
-    run("-m", "mattelike", "evaluate", folder / "benchmark", "-m", "embedded", "-o", folder, "--overwrite")
+    run("-m", "mattelike", "evaluate", folder / "benchmark", "-m", model, "-o", folder, "--overwrite")
     with (folder / "per-image.csv").open(newline="", encoding="utf-8") as table:
         shown = [float(row["iou"]) for row in csv.DictReader(table) if row["present"] == "1"]
     return round(float(np.mean(shown)), 3)
@@ -172,7 +185,7 @@ def mini(folder: Path) -> float:
 def carried(at: Places, found: Mapping[str, Any]) -> None:
     """Puts what was found on the card, in the table it is made from and beside the graphs."""
     table = json.loads(at.cards.read_text(encoding="utf-8"))
-    table["embedded"] |= found
+    table[at.model] |= found
     at.cards.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     card = json.loads((at.weights / "card.json").read_text(encoding="utf-8"))
     text = json.dumps({**card, **found}, indent=1)
@@ -182,14 +195,16 @@ def carried(at: Places, found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Makes the model, or rehearses it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="embedded", choices=("embedded", "embedded-clean"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pack", type=Path, default=Path("packs/full"))
-    parser.add_argument("--run", type=Path, default=Path("runs/embedded"))
+    parser.add_argument("--run", type=Path, help="runs/NAME by default")
     parser.add_argument("--measure", action="store_true", help="take the run as it is")
     parser.add_argument("--smoke", type=Path, metavar="FOLDER", help="rehearse in this folder")
     given = parser.parse_args()
     if given.smoke is None:
-        made(shipped(given.data, given.pack, given.run), training=not given.measure)
+        run_folder = given.run or Path("runs") / given.model
+        made(shipped(given.model, given.data, given.pack, run_folder), training=not given.measure)
     else:
         made(rehearsed(given.smoke), "--quick", rehearsal=True)
 

@@ -1,6 +1,7 @@
 """Fits what turns the embedded model's presence into a probability, and says how far it comes true.
 
-    python recipes/presence.py [CHECKPOINT] [--pack PACK] [--list LIST] [--plot FILE] [--write [--cards FILE]]
+    python recipes/presence.py [CHECKPOINT] [--model NAME] [--pack PACK] [--list LIST] [--plot FILE]
+                               [--write [--cards FILE]]
 
 Fitted on every second held-out kind of the validation list, judged on the others; photos that show the kind
 and photos, backgrounds and scenes that lack it are mixed. With ``--write`` the numbers go into
@@ -69,10 +70,10 @@ def kept(found: Calibration, before: Reliability, after: Reliability) -> Calibra
     return Calibration(absent_below=said[0], present_from=said[1])
 
 
-def written(found: Calibration, path: Path) -> None:
+def written(found: Calibration, path: Path, model: str) -> None:
     """Puts the numbers where the export reads them."""
     cards = json.loads(path.read_text(encoding="utf-8"))
-    cards["embedded"] |= {
+    cards[model] |= {
         "presence": {"scale": round(found.scale, 4), "shift": round(found.shift, 4)},
         "absent_below": round(found.absent_below, 3),
         "present_from": round(found.present_from, 3),
@@ -83,7 +84,8 @@ def written(found: Calibration, path: Path) -> None:
 def main() -> None:
     """Asks, fits, judges."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", default=str(HERE / "checkpoints" / "embedded.safetensors"))
+    parser.add_argument("checkpoint", nargs="?", help="the committed one by default")
+    parser.add_argument("--model", default="embedded")
     parser.add_argument("--pack", type=Path, default=Path("packs/full"))
     parser.add_argument("--list", type=Path, default=HERE / "validation.json")
     parser.add_argument("--cards", type=Path, default=HERE / "cards.json")
@@ -92,7 +94,9 @@ def main() -> None:
     given = parser.parse_args()
     plan = questions.load(given.list)
     studio = Studio(pack.load(given.pack), plan)
-    method = methods.opened(given.checkpoint, threads=1)
+    method = methods.opened(
+        given.checkpoint or str(HERE / "checkpoints" / f"{given.model}.safetensors"), threads=1
+    )
     scores = list(scoring.answered(method, studio, asked(plan), quick=False))
     fit, judge = calibration.halves(scores)
     found = calibration.fitted(*calibration.presences(fit))
@@ -116,7 +120,7 @@ def main() -> None:
     if given.plot:
         drawn(given.plot, before, after)
     if given.write:
-        written(found, given.cards)
+        written(found, given.cards, given.model)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Draws the picture of the README, ``docs/_static/result.jpg``, from the example photos.
+"""Draws the pictures of README and documentation from the example photos, into ``docs/_static``.
 
     python recipes/readme_picture.py [--model embedded]
 
-One row a group: the reference with its mark, then each other photo above what was cut out of it. Nothing is
-retouched or chosen: all example photos are shown, with the marks that the demo uses. Needs Pillow (group
-``check``).
+``result.jpg``, one row a group: the reference with its mark, then each other photo above what was cut out of
+it. Nothing is retouched or chosen: all example photos are shown, with the marks that the demo uses.
+``edges.jpg``, one row a photo, at 100 %: the part with most that is half transparent, its alpha, and over
+white, black and green. Needs Pillow (group ``check``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ import mattelike as ml
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "examples" / "photos"
-TARGET = ROOT / "docs" / "_static" / "result.jpg"
+STATIC = ROOT / "docs" / "_static"
+# Photos whose edges are shown: the first three as they should be, then what goes wrong.
+EDGES = ("chow/00", "chow/02", "sloth/04", "sloth/01", "vase/05", "chow/05")
+CLOSE = 192
+GROUNDS = ((255, 255, 255), (0, 0, 0), (0, 170, 70))
 SIDE = 200
 GAP = 6
 POINTS = [(198, 225), (200, 140)]
@@ -79,11 +84,29 @@ def row(predictor: ml.Predictor, group: str) -> Image.Image:
     return sheet
 
 
-def main() -> None:
-    """Writes the picture."""
-    parser = argparse.ArgumentParser(description="Draws the picture of the README.")
-    parser.add_argument("--model", default="embedded")
-    predictor = ml.load(parser.parse_args().model)
+def finest(alpha: np.ndarray) -> tuple[slice, slice]:
+    """The square of the photo with most that is neither thing nor ground."""
+    partial = ((alpha > 0.05) & (alpha < 0.95)).astype(np.int64)
+    sums = np.pad(partial.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = sums[CLOSE:, CLOSE:] - sums[:-CLOSE, CLOSE:] - sums[CLOSE:, :-CLOSE] + sums[:-CLOSE, :-CLOSE]
+    top, left = (int(at) for at in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(top, top + CLOSE), slice(left, left + CLOSE)
+
+
+def close(predictor: ml.Predictor, contexts: dict[str, ml.Context], name: str) -> np.ndarray:
+    """One row of ``edges.jpg``."""
+    path = PHOTOS / f"{name}.jpg"
+    matte = predictor.matte(path, contexts[path.parent.name])
+    part = finest(matte.alpha)
+    cutout = matte.cutout()[part].astype(np.float32)
+    share = cutout[..., 3:] / 255
+    shown = [np.asarray(Image.open(path).convert("RGB"))[part], np.repeat(share * 255, 3, axis=2)]
+    shown += [cutout[..., :3] * share + np.array(ground) * (1 - share) for ground in GROUNDS]
+    return np.concatenate([np.rint(tile).astype(np.uint8) for tile in shown], axis=1)
+
+
+def result(predictor: ml.Predictor) -> Image.Image:
+    """The picture of the README."""
     rows = [row(predictor, group) for group in GROUPS]
     height = sum(part.height for part in rows) + 2 * GAP * (len(rows) - 1)
     sheet = Image.new("RGB", (max(part.width for part in rows), height), "white")
@@ -91,8 +114,26 @@ def main() -> None:
     for part in rows:
         sheet.paste(part, (0, top))
         top += part.height + 2 * GAP
-    sheet.save(TARGET, quality=85, optimize=True)
-    print(f"written: {TARGET}")
+    return sheet
+
+
+def edges(predictor: ml.Predictor) -> Image.Image:
+    """Edges at 100 %."""
+    contexts = {
+        group: predictor.encode(PHOTOS / group / f"{name}.jpg", mark)
+        for group, (name, mark) in GROUPS.items()
+    }
+    return Image.fromarray(np.concatenate([close(predictor, contexts, name) for name in EDGES]))
+
+
+def main() -> None:
+    """Writes the pictures."""
+    parser = argparse.ArgumentParser(description="Draws the pictures of README and documentation.")
+    parser.add_argument("--model", default="embedded")
+    predictor = ml.load(parser.parse_args().model)
+    result(predictor).save(STATIC / "result.jpg", quality=85, optimize=True)
+    edges(predictor).save(STATIC / "edges.jpg", quality=92, optimize=True)
+    print(f"written: {STATIC / 'result.jpg'}, {STATIC / 'edges.jpg'}")
 
 
 if __name__ == "__main__":

@@ -144,6 +144,19 @@ def test_the_graph_of_the_matching_says_what_the_lines_say(folder, size):
     assert by_graph.presence == pytest.approx(by_lines.presence, abs=1e-4)
 
 
+@pytest.mark.parametrize("weight", [0, 1])
+def test_a_reference_that_is_all_thing_or_none_leaves_no_gap_in_the_guidance(folder, weight):
+    shipped = embedded.OnnxModel(folder, device="cpu", threads=1)
+    random = np.random.default_rng(3)
+    seen = shipped.features(random.normal(size=(1, 3, 64, 96)).astype(np.float32), "target")
+    tokens = random.normal(size=(20, shipped.card.channels - GROUPING)).astype(np.float16)
+    weights = np.full(20, weight, np.float16)
+    context = Context(tokens, weights, np.zeros(20, np.int16), "toy", shipped.card.sha256)
+    by_graph, by_lines = shipped.guide(seen, context), contrastive.guide(shipped.card, seen, context)
+    assert np.isfinite(by_graph.maps).all()
+    assert np.allclose(by_graph.maps, by_lines.maps, atol=1e-4)
+
+
 def test_graphs_say_nothing_of_the_machine_they_were_made_on(folder):
     for path in (*folder.glob("*.onnx"), *embedded.weights_folder("embedded").parent.glob("*/*.onnx")):
         content = path.read_bytes()

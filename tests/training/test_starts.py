@@ -41,3 +41,13 @@ def test_another_file_is_no_checkpoint(tmp_path):
     (tmp_path / "y.safetensors").write_bytes(b"no")
     with pytest.raises(ModelDamagedError, match="not a checkpoint"):
         starts.read(tmp_path / "y.safetensors")
+
+
+def test_between_two_checkpoints_lie_the_means_of_their_weights():
+    one, other = loop.build(TINY).state_dict(), loop.build(TINY).state_dict()
+    mixed = starts.between(one, other, 0.25)
+    for name, value in other.items():
+        expected = 0.75 * one[name] + 0.25 * value if value.is_floating_point() else value
+        assert torch.allclose(mixed[name].double(), expected.double(), atol=1e-6), name
+    with pytest.raises(ModelDamagedError, match="different shapes"):
+        starts.between(one, {**other, "spare": torch.zeros(1)}, 0.5)

@@ -94,3 +94,23 @@ def load(model: EmbeddedModel, state: Mapping[str, Tensor], name: str) -> None:
                 f"{name}: {key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
             )
     model.load_state_dict({key: state[key].to(own[key].dtype) if key in state else own[key] for key in own})
+
+
+def between(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between two checkpoints of one shape; counters and other integers are those of the second.
+
+    Args:
+        one: State dict.
+        other: State dict of the same names and shapes.
+        share: Of the second, in [0, 1].
+
+    Raises:
+        ModelDamagedError: They are not of one shape.
+    """
+    own = {key: tuple(value.shape) for key, value in one.items()}
+    if own != {key: tuple(value.shape) for key, value in other.items()}:
+        raise ModelDamagedError("the checkpoints are of different shapes: narrow or train one into the other")
+    return {
+        key: (1 - share) * one[key].float() + share * value.float() if value.is_floating_point() else value
+        for key, value in other.items()
+    }
