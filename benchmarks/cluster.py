@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -55,14 +56,23 @@ def through(args: Sequence[str], kill_at: int = 0) -> dict[str, Any]:
     """Runs the command; kills an actor when so many photos are done.
 
     Returns:
-        How often each photo was reported, photos a second, the exit code, which process was killed.
+        How often each photo was reported, photos a second, the exit code, whether an actor was killed, and
+        what the command said last where it did not end well.
     """
-    run = subprocess.Popen(
-        [*program(args), "--json", "--no-sheet"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        run = subprocess.Popen(
+            [*program(args), "--json", "--no-sheet"],
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        found = followed(run, kill_at)
+        said.seek(0)
+        return found | {"said": said.read()[-500:] if found["exit_code"] else ""}
+
+
+def followed(run: subprocess.Popen[bytes], kill_at: int) -> dict[str, Any]:
+    """Hears a run to its end; kills one of its actors on the way."""
     assert run.stdout is not None
     told: Counter[str] = Counter()
     moments: list[float] = []
@@ -111,6 +121,7 @@ def main() -> None:
                 photos_per_second=found["rate"],
                 killed=found["killed"],
                 exit_code=found["exit_code"],
+                **({"said": found["said"]} if found["said"] else {}),
             )
         one, two = rates["ray, 1 actor"], rates["ray, 2 actors, one killed"]
         say("gain of two actors, one of them killed", ratio=round(two / one, 2) if one else 0.0, wanted=1.6)
