@@ -1,12 +1,13 @@
 """Makes a shipped model anew: pack, training, export, calibration, validation, card.
 
-    python recipes/model.py [--model NAME] [--data DATA] [--pack PACK] [--run RUN] [--measure]
+    python recipes/model.py [--model NAME] [--data DATA] [--pack PACK] [--run RUN] [--measure] [--quick]
     python recipes/model.py --smoke FOLDER
 
 Training goes on where it was stopped, so the same command may be given again until it is done: days on a
 laptop. With ``--smoke`` everything happens in FOLDER within minutes, on things drawn for the purpose and the
 example photos: a rehearsal of every step (and a stop in mid-training), of which nothing ships. With
-``--measure`` a run that is done is not gone on with.
+``--measure`` a run that is done is not gone on with; with ``--quick`` the quick part of the
+validation is asked.
 """
 
 from __future__ import annotations
@@ -200,11 +201,13 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=Path("packs/full"))
     parser.add_argument("--run", type=Path, help="runs/NAME by default")
     parser.add_argument("--measure", action="store_true", help="take the run as it is")
+    parser.add_argument("--quick", action="store_true", help="ask the quick part of the validation")
     parser.add_argument("--smoke", type=Path, metavar="FOLDER", help="rehearse in this folder")
     given = parser.parse_args()
     if given.smoke is None:
         run_folder = given.run or Path("runs") / given.model
-        made(shipped(given.model, given.data, given.pack, run_folder), training=not given.measure)
+        extra = ("--quick",) if given.quick else ()
+        made(shipped(given.model, given.data, given.pack, run_folder), *extra, training=not given.measure)
     else:
         made(rehearsed(given.smoke), "--quick", rehearsal=True)
 

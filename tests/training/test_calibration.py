@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from mattelike.training.validation import calibration
 from mattelike.training.validation.calibration import Calibration, fitted, reliability, sigmoid
@@ -54,6 +55,23 @@ def test_answers_that_are_always_right_have_a_finite_scale_and_nothing_unsure() 
     assert np.isfinite([found.scale, found.shift]).all()
     assert found.absent_below == found.present_from
     assert (found.of(said) >= found.present_from).tolist() == [False] * 3 + [True] * 3
+
+
+def test_the_fit_is_the_likeliest_though_most_answers_are_beyond_doubt() -> None:
+    # As a network answers that is too sure of itself: most logits are far out, some on the wrong side.
+    random = np.random.default_rng(0)
+    said = sigmoid(np.concatenate([random.normal(1, 3, 190), random.normal(8, 6, 100)]))
+    truth = np.repeat([0.0, 1.0], [190, 100])
+    counts = np.array([(truth == side).sum() for side in (0, 1)])[truth.astype(int)]
+    aim = np.where(truth == 1, (counts + 1) / (counts + 2), 1 / (counts + 2))  # Platt's
+
+    def loss(line: np.ndarray) -> float:
+        z = line[0] * calibration.logit(said) + line[1]
+        return float(((np.logaddexp(0, z) - aim * z) / counts).sum())
+
+    found = fitted(said, truth)
+    expected = minimize(loss, [1.0, 0.0]).x
+    assert [found.scale, found.shift] == pytest.approx(expected, abs=1e-3)
 
 
 def test_photos_of_one_sort_cannot_be_fitted() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,19 @@ def weigh(
         grouping=grouping,
     )
     return np.asarray(weights, np.float32).reshape(positive.shape)
+
+
+def both_ways(look: Callable[[Float32], Features], images: Float32) -> Features:
+    """A reference as it is and mirrored, the tokens averaged: they hang less on which side it shows.
+
+    It costs one more look at a reference and nothing for the targets.
+
+    Args:
+        look: From pictures to features.
+        images: float32 ``(1, 3, h, w)``.
+    """
+    seen, mirrored = look(images), look(np.ascontiguousarray(images[..., ::-1]))
+    return Features((seen.tokens + mirrored.tokens[..., ::-1]) / np.float32(2), seen.skips)
 
 
 def split(card: ModelCard, features: Features) -> tuple[tuple[Float32, ...], Float32 | None]:

@@ -1,4 +1,4 @@
-"""The models in the wheel: ``embedded`` (trained here) and ``imagenet`` (nothing trained), on onnxruntime.
+"""The models in the wheel, on onnxruntime: ``embedded`` and ``embedded-clean`` (trained here), ``imagenet``.
 
 Each is a folder with ``features.onnx``, a ``head.onnx`` where the head is learned, perhaps a
 ``matching.onnx`` (`mattelike.models.contrastive.guide` as a graph, which uses every core), and ``card.json``.
@@ -15,7 +15,7 @@ from typing import Any
 from mattelike.contexts import Context, float_tokens
 from mattelike.errors import ModelDamagedError, ModelNotFoundError
 from mattelike.models import Coarse, Role
-from mattelike.models.contrastive import Contrastive, guidance, guide
+from mattelike.models.contrastive import Contrastive, both_ways, guidance, guide
 from mattelike.models.runtime import device_in_use, file_hash, session
 from mattelike.values import Features, Float32, Guidance, ModelCard
 
@@ -101,7 +101,10 @@ class OnnxModel(Contrastive):
         return MULTIPLE
 
     def features(self, images: Float32, role: Role) -> Features:
-        """Looks once at ``(1, 3, h, w)``; reference and target are looked at alike."""
+        """Looks at ``(1, 3, h, w)``: once at a target, at a reference as `contrastive.both_ways` says."""
+        return both_ways(self._look, images) if role == "reference" else self._look(images)
+
+    def _look(self, images: Float32) -> Features:
         tokens, *skips = self._features.run(None, {"images": images})
         return Features(tokens=tokens, skips=tuple(skips))
 
@@ -126,6 +129,11 @@ class OnnxModel(Contrastive):
 def embedded(*, device: str = "auto", threads: int | None = None) -> OnnxModel:
     """Our own network, trained for in-context matting."""
     return OnnxModel(weights_folder("embedded"), device=device, threads=threads)
+
+
+def embedded_clean(*, device: str = "auto", threads: int | None = None) -> OnnxModel:
+    """The same, trained only on what is free of doubt about rights."""
+    return OnnxModel(weights_folder("embedded-clean"), device=device, threads=threads)
 
 
 def imagenet(*, device: str = "auto", threads: int | None = None) -> OnnxModel:

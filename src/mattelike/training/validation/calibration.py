@@ -125,13 +125,20 @@ def _logistic(x: Float64, truth: Float64, steps: int = 50) -> tuple[float, float
     weight = (0.5 / counts)[truth.astype(int)]
     design = np.stack([x, np.ones_like(x)], axis=1)
     found = np.array([1.0, 0.0])
+
+    def loss(at: Float64) -> float:
+        z = design @ at
+        return float((weight * (np.logaddexp(0, z) - aim * z)).sum())
+
     for _ in range(steps):
         p = sigmoid(design @ found)
         slope = design.T @ (weight * (p - aim))
         bend = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(bend, slope)
-        # A full step may overshoot where the curve is flat.
-        found = found - step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
+        # Where the curve is flat a full step overshoots, and the next one back: half of it, then, and again.
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
     return float(found[0]), float(found[1])
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mattelike import models
 from mattelike.contexts import Context
 from mattelike.models import Coarse, Model, Role
-from mattelike.models.contrastive import Contrastive
+from mattelike.models.contrastive import Contrastive, both_ways
 from mattelike.models.embedded import MULTIPLE, OnnxModel
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.predictor import Predictor
@@ -105,7 +105,10 @@ class Trained(Contrastive):
         return MULTIPLE
 
     def features(self, images: Float32, role: Role) -> Features:
-        """Looks once at ``(1, 3, h, w)``."""
+        """Looks at ``(1, 3, h, w)``, at a reference both ways."""
+        return both_ways(self._look, images) if role == "reference" else self._look(images)
+
+    def _look(self, images: Float32) -> Features:
         with torch.inference_mode():
             seen = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
             tokens, skips = self.network.encoder(seen)
