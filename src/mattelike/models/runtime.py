@@ -90,7 +90,7 @@ def session(path: Path, device: str, threads: int | None) -> Any:
     # Sizes differ from photo to photo: planned memory would be kept for each of them.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
-    # Threads that spin in wait for more work take the cores from the graph that is next: a target needs three.
+    # Threads that spin in wait for more work take the core from the next graph: a target needs three graphs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = chosen_providers(device)
     try:
