@@ -13,8 +13,13 @@ import argparse
 import sys
 from pathlib import Path
 
+import click
+
 from mattelike.cli.options import model_options
+from mattelike.errors import MattelikeError, UsageError
 from mattelike.evaluation import benchmarks, layouts, naming, tables
+from mattelike.evaluation.benchmarks import Benchmark
+from mattelike.evaluation.tables import Experiment
 
 HERE = Path(__file__).parent
 
@@ -38,9 +43,7 @@ def main() -> None:
         experiment = tables.replaced(experiment, method.use, method.options)
     experiment = tables.changed(experiment, model_options(tuple(given.changes)))
     extra = layouts.Extra(given.groups, given.alphas)
-    data = {}
-    for name, _, place in (text.partition("=") for text in given.data):
-        data[name] = benchmarks.opened(place, extra)
+    data = dict(_opened(text, experiment, extra) for text in given.data)
     folder = given.output or Path("runs") / f"table{given.table}"
     found = tables.run(
         experiment,
@@ -56,5 +59,18 @@ def main() -> None:
     print(written, end="")
 
 
+def _opened(text: str, experiment: Experiment, extra: layouts.Extra) -> tuple[str, Benchmark]:
+    name, equals, place = text.partition("=")
+    if not equals or not place:
+        raise UsageError(f"--data takes NAME=BENCHMARK, not {text!r}")
+    names = sorted({line.bench for line in experiment.lines})
+    if name not in names:
+        raise UsageError(f"table {experiment.table} has no data {name!r}; it is of {', '.join(names)}")
+    return name, benchmarks.opened(place, extra)
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (MattelikeError, click.UsageError) as error:
+        sys.exit(f"print: {error}")

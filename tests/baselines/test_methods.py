@@ -216,8 +216,10 @@ def test_a_remover_can_be_left_unstretched(tmp_path: Path) -> None:
 
 
 def test_a_remover_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"give file=MODEL\.onnx"):
+    with pytest.raises(ModelNotFoundError, match=r"no file was given; give file=MODEL\.onnx"):
         baselines.load("remover")
+    with pytest.raises(ModelNotFoundError, match=r"gone\.onnx: no such file"):
+        baselines.load("remover", file="gone.onnx")
     with pytest.raises(ModelNotFoundError, match="there are: u2net, isnet"):
         baselines.load("remover", file="x.onnx", shape="birefnet")
     (tmp_path / "no.onnx").write_bytes(b"not a graph")
@@ -328,3 +330,17 @@ def test_a_folder_of_outputs_is_read_by_name(tmp_path: Path) -> None:
         method.matte(photo_of(TARGET, "other.jpg"), None)
     with pytest.raises(ModelNotFoundError, match="give folder=FOLDER"):
         baselines.load("outputs", folder=str(tmp_path / "nowhere"))
+    with pytest.raises(ModelNotFoundError, match="no folder was given; give folder=FOLDER"):
+        baselines.load("outputs")
+
+
+def test_other_mattes_in_a_folder_of_outputs_are_another_method(tmp_path: Path) -> None:
+    def about() -> object:
+        return baselines.load("outputs", folder=str(tmp_path)).about
+
+    photos.write_alpha(tmp_path / "target.png", TARGET.alpha)
+    first = about()
+    (tmp_path / "log.txt").write_text("no matte")
+    assert about() == first
+    photos.write_alpha(tmp_path / "target.png", 1 - TARGET.alpha)
+    assert about() != first

@@ -67,6 +67,7 @@ def test_the_page_is_whole_and_its_pictures_are_there(written: tuple[Path, Evalu
         assert photos.header(folder / source).height > 200
     assert "http" not in text, "nothing is fetched from elsewhere"
     assert "&lt;off&gt;" in text and "<off>" not in text
+    assert text.count("<table>") == text.count("<div class=wide><table>"), "wide tables scroll on their own"
 
 
 def test_it_says_what_it_was_made_with(written: tuple[Path, Evaluation]) -> None:
@@ -160,6 +161,10 @@ def test_trap_97_pictures_without_a_partner_are_listed_and_strict_fails(built: P
         run("score", str(mattes), str(built))
     with pytest.raises(UsageError, match="no name in common"):
         run("score", str(mattes / "sloth"), str(built))
+    with pytest.raises(
+        UsageError, match=r"reference-00\.png is a file and .*sloth is none: give two of a kind"
+    ):
+        run("score", str(mattes / "sloth"), str(built / "sloth" / "reference-00.png"))
 
 
 def test_the_region_of_a_score_is_that_of_trimaps(tmp_path: Path) -> None:

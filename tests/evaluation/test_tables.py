@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,24 @@ def test_what_cannot_run_is_listed_with_its_reason(bench: Benchmark, tmp_path: P
     assert "- MGM, ICM-57: outputs/MGM: no such folder" in text
     assert "- MGM, AIM-500: no AIM-500 was given: --data AIM-500=PATH" in text
     assert "- (84.25)" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "ICM-57"], "--data takes NAME=BENCHMARK, not 'ICM-57'"),
+        (["--data", "ICM57=photos"], "table 6 has no data 'ICM57'; it is of ICM-57"),
+        (["--data", "ICM-57=nowhere"], "nowhere: no such file or folder"),
+        (["--set", "source"], "--set takes KEY=VALUE, not 'source'"),
+    ],
+)
+def test_the_recipe_says_in_one_line_what_is_wrong(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["print.py", "6", *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(RECIPES / "print.py"), run_name="__main__")
+    assert str(ended.value.code).startswith(f"print: {said}")
 
 
 def test_a_line_the_paper_has_not_is_refused(tmp_path: Path) -> None:

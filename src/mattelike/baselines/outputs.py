@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,11 +31,17 @@ class Outputs:
             raise ModelNotFoundError(f"{folder}: no such folder; give folder=FOLDER of mattes")
         self.help: Help = given
         self._folder = folder
-        self._about = {"method": "outputs", "folder": folder.name, "given": given, "version": version}
+        self._about = {
+            "method": "outputs",
+            "folder": folder.name,
+            "mattes": _hash(folder),
+            "given": given,
+            "version": version,
+        }
 
     @property
     def about(self) -> Mapping[str, str]:
-        """Name of the folder, what the system was given, the version somebody stated."""
+        """The folder and a hash of its mattes, what the system was given, the version somebody stated."""
         return self._about
 
     def encode(self, references: Sequence[Reference]) -> None:
@@ -51,6 +58,16 @@ class Outputs:
         files = [place.with_name(place.name + suffix) for place in places for suffix in SUFFIXES]
         found = next((file for file in files if file.is_file()), files[0])
         return Answer(read_alpha(found, photo, self._folder.name))
+
+
+def _hash(folder: Path) -> str:
+    """SHA-256 over names and content of the mattes: others in the same folder are other answers."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def outputs(
@@ -74,4 +91,6 @@ def outputs(
         ModelNotFoundError: No such folder.
         SettingsError: No such help.
     """
+    if not folder:
+        raise ModelNotFoundError("no folder was given; give folder=FOLDER of mattes")
     return Outputs(Path(folder).expanduser(), chosen_help(given), version)

@@ -141,4 +141,6 @@ def remover(
         ModelNotFoundError: No such file or shape.
         ModelDamagedError: Not a graph of one picture in, maps out.
     """
+    if not file:
+        raise ModelNotFoundError("no file was given; give file=MODEL.onnx")
     return Remover(Path(file).expanduser(), shape, stretch, device, threads)

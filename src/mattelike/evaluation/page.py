@@ -30,7 +30,7 @@ code { font-size: .88em; background: #f0efed; padding: .1em .35em; border-radius
 table { border-collapse: collapse; background: #fff; border: 1px solid var(--line); }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
 td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 th { font-weight: 600; } th small, td small { display: block; color: var(--pale); font-weight: 400;
   font-size: .78em; }
 .best { font-weight: 700; } .pale, figcaption { color: var(--pale); font-size: .88em; }
@@ -112,8 +112,9 @@ def _presence(curves: Mapping[str, Curve]) -> str:
         "<h2>Presence: what is risked by answering</h2>"
         "<p class=pale>Questions are answered in the order of falling presence. Risk is the mean of 1 - IoU "
         "of what is answered; for an absent thing only an empty answer is right.</p>"
-        f"{_drawn(curves, inks)}<p class=key>{key}</p><table><tr><th>method</th><th>AUROC, present or absent"
-        f"</th><th>area under the curve</th><th>risk of all</th></tr>{rows}</table>"
+        f"{_drawn(curves, inks)}<p class=key>{key}</p><div class=wide><table><tr><th>method</th>"
+        "<th>AUROC, present or absent</th><th>area under the curve</th><th>risk of all</th></tr>"
+        f"{rows}</table></div>"
     )
 
 
@@ -156,7 +157,8 @@ def _spreads(summary: Summary) -> str:
     )
     return (
         "<h2>Spread over the choice of reference</h2><p class=pale>Standard deviation of the mean, from one "
-        f"choice of references to another.</p><table><tr><th>method</th>{head}</tr>{lines}</table>"
+        f"choice of references to another.</p><div class=wide><table><tr><th>method</th>{head}</tr>{lines}"
+        "</table></div>"
     )
 
 

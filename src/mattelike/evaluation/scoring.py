@@ -43,6 +43,9 @@ def paired(predictions: Path, truths: Path) -> Paired:
     """
     if predictions.is_file() and truths.is_file():
         return Paired(((truths.stem, predictions, truths),), (), ())
+    if predictions.is_file() or truths.is_file():
+        file, other = (predictions, truths) if predictions.is_file() else (truths, predictions)
+        raise UsageError(f"{file} is a file and {other} is none: give two of a kind")
     ours, theirs = _by_name(predictions), _by_name(truths)
     both = tuple((name, ours[name], theirs[name]) for name in sorted(theirs) if name in ours)
     if not both:
