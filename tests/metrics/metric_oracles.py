@@ -64,6 +64,10 @@ def _pixelwise() -> Iterator[Oracle]:
     where = inside((10, 20), slice(None), slice(0, 5))
     for metric, expected in (("mse", 0.01), ("sad", 0.005), ("mad", 0.1)):
         yield Oracle(f"O2-{metric}", metric, pred, true, expected, {"where": where})
+    # Too much here and too little there do not make up for each other.
+    swayed = np.where(inside((10, 20), slice(0, 5), slice(None)), 0.6, 0.4)
+    for metric, expected in (("mse", 0.01), ("sad", 0.02), ("mad", 0.1)):
+        yield Oracle(f"X8-{metric}-signs", metric, swayed, true, expected)
 
 
 def _gradients() -> Iterator[Oracle]:

@@ -21,14 +21,30 @@ def _region(values: Array, where: Array | None) -> Array:
     return values.ravel() if where is None else values[where]
 
 
-def sad(pred: Array, true: Array, *, where: Array | None = None, power: int = 1, unit: int = 1000) -> float:
-    return float((np.abs(_region(pred - true, where)) ** power).sum()) / unit
+def sad(
+    pred: Array,
+    true: Array,
+    *,
+    where: Array | None = None,
+    power: int = 1,
+    unit: int = 1000,
+    signed: bool = False,
+) -> float:
+    error = _region(pred - true, where)
+    return float(((error if signed else np.abs(error)) ** power).sum()) / unit
 
 
 def mean_power(
-    pred: Array, true: Array, *, where: Array | None = None, power: int = 2, whole: bool = False
+    pred: Array,
+    true: Array,
+    *,
+    where: Array | None = None,
+    power: int = 2,
+    whole: bool = False,
+    signed: bool = False,
 ) -> float:
-    error = np.abs(_region(pred - true, where)) ** power
+    error = _region(pred - true, where)
+    error = (error if signed else np.abs(error)) ** power
     return float(error.sum() / (pred.size if whole else error.size))
 
 

@@ -27,9 +27,9 @@ REFERENCES: dict[str, Callable[..., float]] = {
     "messddt": plain.messddt,
 }
 PLANTED: dict[str, list[dict[str, object]]] = {
-    "sad": [{"power": 2}, {"unit": 1}],
+    "sad": [{"power": 2}, {"unit": 1}, {"signed": True}],
     "mse": [{"power": 1}, {"whole": True}],
-    "mad": [{"power": 2}, {"whole": True}],
+    "mad": [{"power": 2}, {"whole": True}, {"signed": True}],
     "grad": [
         {"sigma": 1.0},
         {"sigma": 1.41},
