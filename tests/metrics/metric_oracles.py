@@ -121,6 +121,9 @@ def _more_connected() -> Iterator[Oracle]:
         yield Oracle(f"X2-conn-tie-{name}", "conn", 0.9 * (low + high), low + high, expected, options)
     pair = block(20) + block(5, at=(60, 60))
     where = inside((100, 100), slice(50, 100), slice(0, 100))
+    # A background as large as the largest part is the largest part: the thing falls out at the first step.
+    half = inside((10, 20), slice(None), slice(0, 10)).astype(float)
+    yield Oracle("X9-conn-release-tie", "conn", 0.9 * half, half, 0.01, {"variant": "release"})
     yield Oracle("X3-conn-region", "conn", 0.9 * pair, pair, 0.0025, {"where": where})
 
 
