@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -123,3 +124,15 @@ def test_trap_09_damaged_animated_pngs_are_refused_or_read(data: st.DataObject) 
             photos.read(bytes(whole[:cut]), frame=frame, max_pixels=1 << 20)
         except PhotoError as error:
             assert "\n" not in str(error)
+
+
+def test_trap_11_a_second_header_does_not_outgrow_the_limit() -> None:
+    """What is held against the limit is the first; a canvas of the second would take 2.4 GB."""
+    data = file_of(pictures(2, "RGB"), "PNG")
+    header = bytearray(data[8:33])
+    header[8:12] = (1 << 26).to_bytes(4, "big")
+    header[21:25] = zlib.crc32(header[4:21]).to_bytes(4, "big")
+    end = data.index(b"fdAT") - 4
+    damaged = data[:end] + bytes(header) + data[end:]
+    with pytest.raises(BrokenPhotoError, match="second header"):
+        photos.read(damaged, frame=1)

@@ -90,6 +90,8 @@ def _parsed(data: bytes, name: str) -> _File:
     file = _File()
     for kind, content in _chunks(data):
         if kind == b"IHDR" and len(content) == 13:
+            if file.header:  # it would say another size than the one that was held against the limit
+                raise BrokenPhotoError(f"{name}: damaged: a second header")
             file.header = content
         elif kind in _SHARED:
             file.shared.append((kind, content))
