@@ -244,3 +244,19 @@ def test_trap_77_a_photo_at_which_nothing_moves_is_given_up_after_the_time_that_
     again = run_program("matte", "photos", *LIKE, "-o", "out", "--first", "2", "--timeout", "60")
     assert again.returncode == 0, again.stderr.decode()
     assert (room / "out/0.png").is_file() and (room / "out/1.png").is_file()
+
+
+@pytest.mark.parametrize("marked", [LIKE, ("--mask", "mask.png")], ids=["like", "itself"])
+def test_trap_77_a_single_photo_has_a_limit_too_if_one_is_given(room: Path, marked: tuple[str, ...]) -> None:
+    run = ("matte", "like.png", *marked, "-o", "one.png")
+    command, environment = program(*run, "--timeout", "1", seconds="600")
+    if marked == LIKE:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+        said = done.stderr.decode()
+        assert done.returncode == 1 and "Traceback" not in said and not (room / "one.png").exists()
+        assert sum("not done after 1 s" in line for line in said.splitlines()) == 1
+    limited = run_program(*run, "--timeout", "60")
+    assert limited.returncode == 0, limited.stderr.decode()
+    within = (room / "one.png").read_bytes()
+    assert run_program(*run).returncode == 0
+    assert (room / "one.png").read_bytes() == within

@@ -25,7 +25,10 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("How to read photos", ("ignore_alpha", "unpremultiply", "allow_truncated", "max_pixels")),
-    ("How to work", ("workers", "engine", "model", "options", "device", "threads", "as_json", "quiet")),
+    (
+        "How to work",
+        ("workers", "timeout", "engine", "model", "options", "device", "threads", "as_json", "quiet"),
+    ),
 )
 
 
@@ -170,7 +173,7 @@ mattelike matte -o mattes/ --only unsure --more-like photos/7.jpg --point 90,120
     type=click.FloatRange(0),
     metavar="SECONDS",
     envvar="MATTELIKE_TIMEOUT",
-    help="Give a photo of a folder up after so long; 0 is never.  [default: 600, and 10 a megapixel]",
+    help="Give a photo up after so long; 0 is never.  [default for several workers: 600, and 10 a megapixel]",
 )
 @click.option(
     "--engine",

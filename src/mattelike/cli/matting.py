@@ -17,7 +17,6 @@ from mattelike import photos
 from mattelike.batch.jobs import Engine, Job, Settings, base_key
 from mattelike.batch.journal import Journal, known_outputs
 from mattelike.batch.last import LastRun
-from mattelike.batch.local import LocalEngine
 from mattelike.batch.plan import Plan, plan_file, plan_folder
 from mattelike.batch.storage import is_url
 from mattelike.batch.stored import StoredJournal
@@ -103,7 +102,9 @@ def _to_file(given: Given, settings: Settings, target: Path, *, silent: bool = F
     tell_device(given, looked_for.predictor)
     base = _base(looked_for, settings)
     job = Job((), looked_for.context, settings, plan.out, base, sheet=False)
-    summary = carried_out(given, job, plan, LocalEngine(looked_for.predictor), None)
+    # A photo is one task: a process of its own for it, if it has a limit, and never a cluster.
+    with closing(engine_for({**given, "workers": 1, "engine": "local"}, looked_for, 1)) as engine:
+        summary = carried_out(given, job, plan, engine, None)
     tell_end(given, summary, None if silent else target)
     return summary.exit_code
 
