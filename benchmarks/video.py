@@ -4,7 +4,7 @@
     python benchmarks/video.py speed [--heights 540 1080 2160]   frames a second, against photo by photo
     python benchmarks/video.py memory [--frames 300 6000]        peak memory of the command by length
 
-``steady`` finishes every frame twice, alone and with the frame before it, from one look of the model. A matte
+``steady`` finishes every frame twice, alone and with those before it, from one look of the model. A matte
 that is frozen, and one that is blurred over time, go through the same test: they must not pass it.
 """
 
@@ -29,7 +29,7 @@ from telling import peak_of, say
 import mattelike as ml
 from mattelike import photos
 from mattelike.metrics.video import dtssd, messddt
-from mattelike.video import ClipJob, Target, carry_out, probe
+from mattelike.video import ClipJob, Target, carry_out, edges, probe
 from mattelike.video.steady import Memory, steadied
 
 Float32 = NDArray[np.float32]
@@ -47,16 +47,21 @@ def steadiness(names: list[str], model: str, threads: int) -> None:
         shots = list(made_clips.frames(name))
         truth = np.stack([shot.alpha for shot in shots])
         context = predictor.encode(shots[0].pixels, ml.Mask(truth[0] > 0.5))
-        alone, steady, memory = [], [], Memory()
+        alone, coarse, steady, memory = [], [], [], Memory()
+        past: edges.Past = ()
         for shot in shots:
             glance = predictor.glance(shot.pixels, context)
             alone.append(predictor.finish(glance).alpha)
             known = steadied(memory, glance)
             memory = known.memory
-            steady.append(predictor.finish(known.glance).alpha)
+            matte = predictor.finish(known.glance)
+            coarse.append(matte.alpha)
+            alpha, past = edges.steadied(() if known.cut else past, matte.photo.pixels, matte.alpha)
+            steady.append(alpha)
         single = np.stack(alone)
         answers = {
             "frame by frame": single,
+            "steady but for edges": np.stack(coarse),
             "steady": np.stack(steady),
             "frozen": np.repeat(single[:1], len(single), 0),
             "blurred": np.stack([single[max(0, t - 5) : t + 1].mean(axis=0) for t in range(len(single))]),

@@ -2,8 +2,8 @@
 
 ::
 
-    frames ── glance ─► steadied ── finish, colours, planes ─► writer ── pieces ─► result
-    (thread)     (this thread)            (thread)              (thread)
+    frames ── glance ─► steadied ── finish, edges, colours, planes ─► writer ── pieces ─► result
+    (thread)     (this thread)               (thread)                  (thread)
 
 Each step is at another frame at the same time. What waits between two steps is bounded, so memory depends on
 the size of a frame and not on how many there are.
@@ -25,6 +25,7 @@ from mattelike.errors import BrokenPhotoError
 from mattelike.mattes import Background, Matte
 from mattelike.predictor import Glance, Predictor
 from mattelike.values import Guidance, Metadata, Photo, Pixels
+from mattelike.video import edges
 from mattelike.video.clips import Clip
 from mattelike.video.jobs import ClipJob, Summary
 from mattelike.video.joining import join
@@ -84,10 +85,13 @@ def _made(job: ClipJob, predictor: Predictor, segments: Segments, tell: Tell) ->
     """All pieces that are not there yet; how many there are in the end, and why reading ended early."""
     done = segments.done
     index, begun = len(done), sum(each.frames for each in done)
-    memory = Memory.load(segments.state(index - 1)) if done and job.steady else None
+    past: edges.Past = ()
+    memory = Memory()
+    if done and job.steady:
+        memory, past = Memory.load(segments.state(index - 1)), edges.load(segments.held(index - 1))
     background = _background(job)
     with _Reading(job, done[-1].last if done else None, begun) as reading:
-        run = _Run(job, predictor, reading, tell, memory)
+        run = _Run(job, predictor, reading, tell, memory, past)
         while not reading.over:
             writer = _writer(job, segments.path(index), background)
             try:
@@ -97,6 +101,7 @@ def _made(job: ClipJob, predictor: Predictor, segments: Segments, tell: Tell) ->
                 writer.discard()
                 raise
             run.memory.save(segments.state(index))
+            edges.save(run.past, segments.held(index))
             segments.finish(index, piece)
             index += 1
     if not index:
@@ -187,9 +192,15 @@ class _Run:
     """Takes frames through the steps; remembers what the next frame needs."""
 
     def __init__(
-        self, job: ClipJob, predictor: Predictor, reading: _Reading, tell: Tell, memory: Memory | None
+        self,
+        job: ClipJob,
+        predictor: Predictor,
+        reading: _Reading,
+        tell: Tell,
+        memory: Memory,
+        past: edges.Past,
     ) -> None:
-        self.memory = memory or Memory()
+        self.memory, self.past = memory, past
         self._job, self._predictor, self._reading, self._tell = job, predictor, reading, tell
 
     def piece(self, writer: Writer, length: int) -> Done:
@@ -240,8 +251,8 @@ class _Run:
         counts: _Counts,
     ) -> Future[_Finished]:
         if frame.photo is not None:
-            glance = self._looked(frame, frame.photo, counts)
-            return finisher.submit(self._finished, glance, writer)
+            glance, cut = self._looked(frame, frame.photo, counts)
+            return finisher.submit(self._finished, glance, writer, cut)
         if self._job.broken == "stop":
             raise BrokenPhotoError(
                 f"{self._job.clip.path}: frame {frame.number} is broken; --broken last or clear goes on"
@@ -251,20 +262,26 @@ class _Run:
             return last
         return finisher.submit(self._clear, writer)
 
-    def _looked(self, frame: Frame, photo: Photo, counts: _Counts) -> Glance:
+    def _looked(self, frame: Frame, photo: Photo, counts: _Counts) -> tuple[Glance, bool]:
+        """What the model says of a frame and of those before, and whether a new scene begins."""
         glance = self._predictor.glance(photo, self._job.context)
         if not self._job.steady:
-            return glance
+            return glance, False
         steady = steadied(self.memory, glance)
         if steady.cut:
             counts.cuts.append(frame.number)
         self.memory = steady.memory
-        return steady.glance
+        return steady.glance, steady.cut
 
-    def _finished(self, glance: Glance, writer: Writer) -> _Finished:
+    def _finished(self, glance: Glance, writer: Writer, cut: bool) -> _Finished:
         matte = self._predictor.finish(glance, refine=self._job.refine)
         if matte.status == "absent" and not self._job.keep_absent:
             matte = replace(matte, alpha=np.zeros_like(matte.alpha))
+        if self._job.steady and matte.photo.alpha is None:
+            # One frame after the other: a single thread finishes them.
+            past = () if cut else self.past
+            alpha, self.past = edges.steadied(past, matte.photo.pixels, matte.alpha)
+            matte = replace(matte, alpha=alpha)
         return _Finished(matte.status, writer.prepare(matte))
 
     def _clear(self, writer: Writer) -> _Finished:

@@ -78,6 +78,10 @@ class Segments:
         """The file of what the next piece goes on from."""
         return self.folder / f"{index:06d}.npz"
 
+    def held(self, index: int) -> Path:
+        """The file of the frames that the next piece goes on from."""
+        return self.folder / f"{index:06d}.held.npz"
+
     def finish(self, index: int, done: Done) -> None:
         """Says that a piece is whole; its files are in their places."""
         record = self.folder / f"{index:06d}.json"
@@ -86,6 +90,7 @@ class Segments:
         partial.replace(record)
         if index:
             self.state(index - 1).unlink(missing_ok=True)
+            self.held(index - 1).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Lets others go on with it."""
