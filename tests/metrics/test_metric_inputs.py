@@ -195,6 +195,17 @@ def test_each_frame_may_have_its_own_region() -> None:
     assert metrics.messddt(pred, true, where=region) == pytest.approx(0.01)
 
 
+def test_a_change_counts_where_dtssd_has_its_later_and_messddt_its_earlier_frame() -> None:
+    pred, true = np.zeros((2, 4, 4)), np.zeros((2, 4, 4))
+    pred[1, 0, 0] = 0.5
+    where = np.zeros((2, 4, 4), bool)
+    where[0, 0, 0] = where[1, 3, 3] = True
+    assert metrics.dtssd(pred, true, where=where) == 0
+    assert metrics.messddt(pred, true, where=where) == 0.25
+    assert metrics.dtssd(pred, true, where=where[::-1]) == 0.5
+    assert metrics.messddt(pred, true, where=where[::-1]) == 0
+
+
 def test_numpy_is_all_it_loads() -> None:
     code = (
         "import sys, mattelike.metrics\n"
