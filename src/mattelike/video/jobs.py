@@ -19,6 +19,9 @@ from mattelike.video.targets import Target
 Broken = Literal["last", "clear", "stop"]
 """What is shown for a frame that cannot be read: the last matte, nothing, or the run ends there."""
 
+METHOD = "edges 1"
+"""How frames are steadied: pieces made in another way are not gone on from."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipJob:
@@ -57,6 +60,7 @@ class ClipJob:
             *(self.identity, self.context.model, self.context.sha256, self.context.settings),
             *(self.target.kind, self.target.picture, str(self.steady), str(self.refine)),
             *(str(self.keep_absent), self.broken, str(self.most)),
+            METHOD,
             content_hash(np.asarray(() if behind is None else behind).tobytes()),
         )
         return content_hash("\n".join(parts).encode())
