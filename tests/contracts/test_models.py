@@ -22,7 +22,7 @@ from mattelike.predictor import Predictor
 from mattelike.prompts import Mask
 from mattelike.values import Features, Float32, Photo, RoI
 
-IN_THE_WHEEL = ("embedded", "imagenet")
+IN_THE_WHEEL = ("embedded", "embedded-clean", "imagenet")
 SIZES = ((96, 128), (131, 90))
 
 
@@ -199,7 +199,7 @@ def test_a_saved_context_gives_the_same_matte_bit_for_bit(model: Model, tmp_path
 
 
 def test_an_unknown_name_or_option_says_what_there_is() -> None:
-    with pytest.raises(ModelNotFoundError, match="embedded, imagenet"):
+    with pytest.raises(ModelNotFoundError, match="embedded, embedded-clean, imagenet"):
         models.load("u2net")
     with pytest.raises(ModelNotFoundError, match="takes no option 'colour'"):
         models.load("embedded", colour="red")

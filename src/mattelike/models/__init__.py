@@ -127,6 +127,13 @@ MODELS: Mapping[str, Plug] = {
             "Apache-2.0; trained in part on photos for research use, see its card",
         ),
         Plug(
+            "embedded-clean",
+            "mattelike.models.embedded:embedded_clean",
+            "",
+            "the same network, trained only on what is free of doubt about rights, shipped in the wheel",
+            "Apache-2.0",
+        ),
+        Plug(
             "imagenet",
             "mattelike.models.embedded:imagenet",
             "",
