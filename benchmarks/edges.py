@@ -10,8 +10,6 @@ a furry example photo enlarged; the coarse alpha is what the shipped model says 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from telling import peak_bytes, say
 
 import mattelike as ml
 from mattelike.refinement import refine
@@ -27,13 +26,8 @@ CHOW = Path(__file__).parent.parent / "examples" / "photos" / "chow"
 BOX = ml.Box(42, 66, 484, 452)
 
 
-def peak() -> float:
-    """Largest resident size so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def one(way: str, megapixels: float, threads: int) -> dict[str, float | str]:
-    """One way at one size, in this process."""
+def one(way: str, megapixels: float, threads: int) -> None:
+    """One way at one size, in this process: measured and told."""
     predictor = ml.load(threads=threads)
     context = predictor.encode(CHOW / "01.jpg", BOX)
     glance = predictor.glance(CHOW / "02.jpg", context)
@@ -49,13 +43,13 @@ def one(way: str, megapixels: float, threads: int) -> dict[str, float | str]:
         network = edge_network(threads)
     wall, processor = time.perf_counter(), time.process_time()
     refine(pixels, coarse, uncertainty=None if doubt is None else doubt[:height, :width], network=network)
-    return {
-        "way": way,
-        "megapixels": megapixels,
-        "processor_s": round(time.process_time() - processor, 2),
-        "wall_s": round(time.perf_counter() - wall, 2),
-        "peak_mib": round(peak()),
-    }
+    say(
+        way,
+        megapixels=megapixels,
+        processor_s=round(time.process_time() - processor, 2),
+        wall_s=round(time.perf_counter() - wall, 2),
+        peak_mib=round(peak_bytes() / 2**20),
+    )
 
 
 def main() -> None:
@@ -67,7 +61,7 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(one(given.ways[0], given.megapixels[0], given.threads)), flush=True)
+        one(given.ways[0], given.megapixels[0], given.threads)
         return
     for way in given.ways:
         for megapixels in given.megapixels:

@@ -8,25 +8,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-# The command in a process that says at its end what it held at most. Not ``ru_maxrss``, which begins at the
-# peak of the process that started it.
-COMMAND = """
+# The command in a process that says at its end what it held at most.
+COMMAND = f"""
 import sys
 from mattelike.cli import main
 try:
     main()
 finally:
-    with open("/proc/self/status") as status:
-        peak = next(line.split()[1] for line in status if line.startswith("VmHWM:"))
-    print("peak", peak, file=sys.stderr)
+    sys.path.insert(0, {str(Path(__file__).parent)!r})
+    from telling import peak_bytes
+    print("peak", peak_bytes(), file=sys.stderr)
 """
 
 
 def say(what: str, **figures: Any) -> None:
     """One line of results."""
     print(json.dumps({"what": what, **figures}), flush=True)
+
+
+def peak_bytes() -> int:
+    """What this process has held at most. Not ``ru_maxrss``, which begins at the peak of who started it."""
+    with Path("/proc/self/status").open() as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
 def peak_of(job: Sequence[str], threads: int, what: str) -> tuple[int, float]:
@@ -47,4 +53,4 @@ def peak_of(job: Sequence[str], threads: int, what: str) -> tuple[int, float]:
     took = time.perf_counter() - start
     if ran.returncode:
         raise SystemExit(f"the command failed on {what}: {ran.stderr.strip()}")
-    return int(ran.stderr.split()[-1]) * 1024, took
+    return int(ran.stderr.split()[-1]), took

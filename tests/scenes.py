@@ -14,6 +14,7 @@ import numpy as np
 from mattelike.values import Float32, Pixels
 
 Depth = type[np.uint8] | type[np.uint16]
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,3 +149,35 @@ def shrink(values: Float32, factor: int) -> Float32:
     """Mean over ``factor x factor`` cells (sizes must divide): what a coarse model would say at best."""
     height, width = values.shape
     return values.reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
+
+
+def moving_disc(
+    frames: int,
+    front: tuple[Colour, Colour],
+    back: tuple[Colour, Colour],
+    cell: int,
+    size: tuple[int, int] = (96, 160),
+) -> tuple[np.ndarray, np.ndarray]:
+    """A textured disc that moves over a texture that moves the other way: frames and their truth.
+
+    Args:
+        frames: How many.
+        front: Colours of the disc's texture.
+        back: Colours of what is behind it.
+        cell: Grain of the texture behind it.
+        size: Of a frame.
+
+    Returns:
+        uint8 ``(frames, h, w, 3)`` and float32 ``(frames, h, w)``.
+    """
+    height, width = size
+    over = texture(height, width, *front, cell=9, seed=1)
+    below = texture(height, width + 40, *back, cell=cell, seed=2)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    pixels, truths = [], []
+    for t in range(frames):
+        alpha = np.clip(26 - np.hypot(x - 50 - 3 * t, y - 48 - t) + 0.5, 0, 1)[..., None]
+        mixed = alpha * np.roll(over, (t, 3 * t), (0, 1)) + (1 - alpha) * below[:, t : t + width]
+        pixels.append((mixed * 255).astype(np.uint8))
+        truths.append(alpha[..., 0])
+    return np.stack(pixels), np.stack(truths).astype(np.float32)

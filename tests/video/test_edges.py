@@ -10,7 +10,7 @@ import pytest
 from mattelike.metrics.video import dtssd
 from mattelike.video import edges
 from mattelike.video.registration import View, motions
-from tests.scenes import texture
+from tests.scenes import moving_disc
 
 SIZE = 96, 160
 FRAMES = 9
@@ -18,16 +18,9 @@ FRAMES = 9
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
     """A red disc that moves over a ground of light and shade that moves less: frames and their truth."""
-    front = texture(*SIZE, (0.9, 0.2, 0.2), (0.7, 0.1, 0.1), cell=9, seed=1)
-    back = texture(SIZE[0], SIZE[1] + 40, (0.0, 0.1, 0.2), (0.9, 1.0, 0.9), cell=9, seed=2)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
-    pixels, truths = [], []
-    for t in range(FRAMES):
-        alpha = np.clip(26 - np.hypot(x - 50 - 3 * t, y - 48 - t) + 0.5, 0, 1)[..., None]
-        mixed = alpha * np.roll(front, (t, 3 * t), (0, 1)) + (1 - alpha) * back[:, t : t + SIZE[1]]
-        pixels.append((mixed * 255).astype(np.uint8))
-        truths.append(alpha[..., 0])
-    return np.stack(pixels), np.stack(truths).astype(np.float32)
+    return moving_disc(
+        FRAMES, ((0.9, 0.2, 0.2), (0.7, 0.1, 0.1)), ((0.0, 0.1, 0.2), (0.9, 1.0, 0.9)), cell=9, size=SIZE
+    )
 
 
 PIXELS, TRUTHS = scene()

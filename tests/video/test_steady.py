@@ -12,7 +12,7 @@ from mattelike.models import Coarse
 from mattelike.predictor import Glance
 from mattelike.video.motion import flow, followed
 from mattelike.video.steady import Memory, steadied
-from tests.scenes import texture
+from tests.scenes import moving_disc, texture
 from tests.toy_model import toy
 from tests.video.reel import context
 
@@ -22,16 +22,9 @@ FRAMES = 16
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
     """A textured disc that moves over a texture that moves the other way: frames and their truth."""
-    front = texture(*SIZE, (0.9, 0.2, 0.2), (0.5, 0.3, 0.1), cell=9, seed=1)
-    back = texture(SIZE[0], SIZE[1] + 40, (0.1, 0.5, 0.3), (0.3, 0.4, 0.8), cell=11, seed=2)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
-    pixels, truths = [], []
-    for t in range(FRAMES):
-        alpha = np.clip(26 - np.hypot(x - 50 - 3 * t, y - 48 - t) + 0.5, 0, 1)[..., None]
-        mixed = alpha * np.roll(front, (t, 3 * t), (0, 1)) + (1 - alpha) * back[:, t : t + SIZE[1]]
-        pixels.append((mixed * 255).astype(np.uint8))
-        truths.append(alpha[..., 0])
-    return np.stack(pixels), np.stack(truths).astype(np.float32)
+    return moving_disc(
+        FRAMES, ((0.9, 0.2, 0.2), (0.5, 0.3, 0.1)), ((0.1, 0.5, 0.3), (0.3, 0.4, 0.8)), cell=11, size=SIZE
+    )
 
 
 def flickering(truths: np.ndarray, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -233,23 +233,19 @@ def _told(views: _Views, mean: Float32, slope: Float32) -> Float32:
     weight = views.trust * views.known / variance
     colours, behind = (each - each[-1] for each in (views.colours, views.behind))
     colours, behind = colours - _weighted(weight, colours), behind - _weighted(weight, behind)
-    changes = (weight[..., None] * behind * behind).sum(axis=(0, 2))
-    changes = np.maximum(changes - 3 * GRAIN**2 * weight.sum(axis=0), 0)
+    seen = (weight[..., None] * behind * behind).sum(axis=(0, 2))
     follows = (weight[..., None] * behind * colours).sum(axis=(0, 2))
     prior = np.square(DOUBT) * 4 * mean * clear + LEAST_DOUBT**2
-    misfit = _misfit(views, weight, colours, behind, prior, clear)
-    changes, follows = changes / misfit, follows / misfit
+    line = (follows + clear / prior) / (seen + 1 / prior)
+    misfit = _misfit(views, weight, colours - line[:, None] * behind)
+    changes = np.maximum(seen - 3 * GRAIN**2 * weight.sum(axis=0), 0) / misfit
+    follows = follows / misfit
     return np.asarray((changes * clear - follows) / (changes + 1 / prior), np.float32)
 
 
-def _misfit(
-    views: _Views, weight: Float32, colours: Float32, behind: Float32, prior: Float32, clear: Float32
-) -> Float32:
-    """Squared errors that a line leaves, over those that are expected; at least 1."""
-    changes = (weight[..., None] * behind * behind).sum(axis=(0, 2))
-    follows = (weight[..., None] * behind * colours).sum(axis=(0, 2))
-    line = (follows + clear / prior) / (changes + 1 / prior)
-    left = np.square(colours - line[:, None] * behind).mean(axis=-1)
+def _misfit(views: _Views, weight: Float32, off: Float32) -> Float32:
+    """Squared errors ``(S, n, 3)`` that a line leaves, over those that are expected; at least 1."""
+    left = np.square(off).mean(axis=-1)
     frames = (views.trust * views.known).sum(axis=0)
     spare = np.maximum(frames - np.float32(1.3), np.float32(0.2))
     return np.asarray(np.maximum((weight * left).sum(axis=0) / spare, 1), np.float32)

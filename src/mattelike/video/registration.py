@@ -187,8 +187,8 @@ def _slopes(pixels: NDArray[Any], places: Float64, axis: int) -> Float32:
     return np.asarray(slopes, np.float32)
 
 
-def within(places: Float64, shape: tuple[int, ...]) -> Float32:
-    """1 where places are in a frame, 0 elsewhere."""
+def within(places: NDArray[np.floating[Any]], shape: tuple[int, ...]) -> Float32:
+    """1 where places, whose first two entries are rows and columns, are in a frame, 0 elsewhere."""
     rows, columns = places[0], places[1]
     inside = (rows >= 0) & (rows <= shape[0] - 1) & (columns >= 0) & (columns <= shape[1] - 1)
     return np.asarray(inside, np.float32)
@@ -301,9 +301,7 @@ def _field(motion: Float64, shape: tuple[int, ...]) -> Float32:
 def _inside(field: Float32) -> Float32:
     """1 where a motion leads to a pixel of the frame."""
     _, height, width = field.shape
-    rows, columns = np.arange(height)[:, None] + field[0], np.arange(width)[None] + field[1]
-    within = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
-    return np.asarray(within, np.float32)
+    return within(np.indices((height, width)) + field, (height, width))
 
 
 def _map(motion: Float64, shape: tuple[int, ...]) -> Map:
