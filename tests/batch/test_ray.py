@@ -13,7 +13,8 @@ import pytest
 
 from mattelike.batch.jobs import Engine, Job
 from mattelike.batch.local import LocalEngine
-from mattelike.batch.ray import RayEngine, library
+from mattelike.batch.ray import Keeper, RayEngine, library
+from mattelike.batch.workers import allowed
 from mattelike.errors import MissingExtraError
 from mattelike.predictor import Predictor
 from tests.batch.rooms import contents, context_of, job_of, task_of, write
@@ -115,3 +116,54 @@ def test_a_stopped_run_reports_every_photo_it_has_begun_and_no_other(
     written = {name for name in contents(tmp_path / "out") if name.endswith(".matte.png")}
     assert written == {f"{outcome.stem}.matte.png" for outcome in outcomes}
     assert 0 < len(outcomes) < 80
+
+
+class Hanging(Predictor):
+    """Never comes back from a photo of one width."""
+
+    def matte(self, photo, context, *, refine=True):  # type: ignore[no-untyped-def,override]
+        while photo.width == 97:
+            time.sleep(1)
+        return super().matte(photo, context, refine=refine)
+
+
+def hanging() -> Predictor:
+    return Hanging(toy().model)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_trap_77_actors_that_hang_are_ended_and_their_photos_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where more photos hang than a block of them is tried."""
+    pytest.importorskip("ray")
+    actors_see_tests(monkeypatch)
+    job = job_for(tmp_path, [96 + (n % 4 == 1) for n in range(20)])
+    engine = RayEngine(hanging, 1, timeout=1.5)
+    try:
+        outcomes = list(engine.run(job))
+    finally:
+        engine.close()
+    assert sorted(o.stem for o in outcomes) == sorted(str(n) for n in range(20))
+    failed = {o.stem: o.error for o in outcomes if o.result == "failed"}
+    assert sorted(failed) == sorted(["1", "5", "9", "13", "17"])
+    assert all("not done after 1.5 s" in error and "--timeout" in error for error in failed.values())
+
+
+def test_a_photo_takes_as_long_as_its_size_allows() -> None:
+    keeper = Keeper()
+    assert keeper.begins("one", None, 0) is None
+    keeper.sized("one", 1_000_000)
+    assert keeper._late(allowed(0) + 1.0) == []  # it has a megapixel
+    assert [at.number for at in keeper._late(20.0)] == [0]
+    assert keeper.begins("one, anew", None, 0) == allowed(1_000_000)
+
+
+def test_a_photo_that_is_done_is_not_late_and_none_begins_once_stopped() -> None:
+    keeper = Keeper(timeout=5.0)
+    assert keeper.begins("one", None, 0) is None and keeper.begins("other", None, 1) is None
+    keeper.done("one")
+    assert [at.number for at in keeper._late(6.0)] == [1]
+    keeper.stop()
+    assert keeper.begins("one", None, 2) == "stopped"

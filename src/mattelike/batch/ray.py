@@ -5,8 +5,10 @@ tasks to a pool of actors, starts an actor anew that has died, and gives its pho
 kills every actor it is given to is found by trying what is missing once more, each photo alone, and is listed
 as failed. Journal, names and bytes are those of the other engines, for a photo is made by the same code.
 
-Whoever stops a run rings a `Bell`. Actors listen before each photo: the one they are at is finished and
-reported, the rest of what they were given comes back untouched.
+A `Keeper` knows whether the run has been stopped, and which photo every actor is at. Actors ask it before
+each photo: when the run is stopped, the one they are at is finished and reported, the rest of what they were
+given comes back untouched. An actor that is at a photo for too long is ended; it starts anew, and when it
+comes to that photo again, reports it as failed.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ import os
 import pickle
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -28,6 +31,7 @@ import numpy as np
 from mattelike import photos
 from mattelike.batch import making
 from mattelike.batch.jobs import Job, Outcome, Task
+from mattelike.batch.workers import LOOK, allowed, lost, too_long
 from mattelike.errors import ModelError
 from mattelike.models.extras import imported
 from mattelike.predictor import Predictor
@@ -65,14 +69,24 @@ class RayEngine:
         workers: Actors.
         threads: Cores each of them uses.
         gpus: GPUs each of them holds; may be a part of one.
+        timeout: Seconds a photo may take, see `mattelike.batch.workers.allowed`.
 
     Raises:
         MissingExtraError: Ray is not installed.
     """
 
-    def __init__(self, loader: Loader, workers: int, *, threads: int = 1, gpus: float = 0) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        workers: int,
+        *,
+        threads: int = 1,
+        gpus: float = 0,
+        timeout: float | None = None,
+    ) -> None:
         self._ray = library()
         self._loader, self._workers, self._threads, self._gpus = loader, workers, threads, gpus
+        self._timeout = timeout
         self._stop = threading.Event()
         self._begun = ExitStack()
 
@@ -86,9 +100,9 @@ class RayEngine:
         self._begin()
         common = pickle.dumps(replace(job, tasks=(), out=Path(os.path.abspath(job.out))))  # noqa: PTH100
         missing = dict(enumerate(job.tasks))
-        with self._bell() as bell:
+        with self._keeper() as keeper:
             for size in (max(BLOCK, -(-len(missing) // BLOCKS)), 1):
-                for number, outcome in self._through(missing, common, bell, size):
+                for number, outcome in self._through(missing, common, keeper, size):
                     if missing.pop(number, None) is None:
                         continue  # a photo whose actor died after it was done and before it said so
                     if outcome.fatal:
@@ -97,8 +111,7 @@ class RayEngine:
                 if not missing or self._stop.is_set():
                     return
         for task in missing.values():
-            error = f"{task.source}: every actor that was given this photo died; the others went on"
-            yield Outcome(task.source, task.stem, "failed", error=error, frame=task.frame)
+            yield lost(task, "every actor that was given this photo died; the others went on")
 
     def stop(self) -> None:
         """Begin no further photo; those that actors are at are finished and reported."""
@@ -133,31 +146,31 @@ class RayEngine:
             self._ray.shutdown()
 
     @contextmanager
-    def _bell(self) -> Iterator[Any]:
-        """A bell that a thread rings when the run is stopped: signal handlers must not call Ray."""
-        bell = self._ray.remote(num_cpus=0, max_restarts=-1)(Bell).remote()
+    def _keeper(self) -> Iterator[Any]:
+        """A keeper, whom a thread tells when the run is stopped: signal handlers must not call Ray."""
+        keeper = self._ray.remote(num_cpus=0, max_restarts=-1)(Keeper).remote(self._timeout)
         over = False
 
-        def ring() -> None:
+        def tell() -> None:
             self._stop.wait()
             if not over:
-                bell.ring.remote()
+                keeper.stop.remote()
 
-        ringer = threading.Thread(target=ring, name="ringer", daemon=True)
-        ringer.start()
+        teller = threading.Thread(target=tell, name="teller", daemon=True)
+        teller.start()
         try:
-            yield bell
+            yield keeper
         finally:
             over = True
             stopped = self._stop.is_set()
             self._stop.set()
-            ringer.join()
+            teller.join()
             if not stopped:
                 self._stop.clear()
-            self._ray.kill(bell)
+            self._ray.kill(keeper)
 
     def _through(
-        self, tasks: Mapping[int, Task], common: bytes, bell: Any, size: int
+        self, tasks: Mapping[int, Task], common: bytes, keeper: Any, size: int
     ) -> Generator[tuple[int, Outcome], None, None]:
         """Outcomes by number; tasks whose actors died again and again have none, nor those not begun."""
         data = self._ray.data
@@ -171,7 +184,7 @@ class RayEngine:
         idle: set[str] = set()
         made = data.from_items(items, override_num_blocks=blocks).map_batches(
             Actor,
-            fn_constructor_args=(self._loader, common, str(Path.cwd()), self._workers, bell),
+            fn_constructor_args=(self._loader, common, str(Path.cwd()), self._workers, keeper),
             batch_size=1,
             batch_format="numpy",
             # Photos tried alone do not wait behind one that kills: they would lose their retries with it.
@@ -190,7 +203,7 @@ class RayEngine:
                     continue
                 idle.add(str(row["actor"]))
                 if len(idle) >= actors:
-                    return  # all have heard the bell, and told what they had done before
+                    return  # all have heard of it, and told what they had done before
         except self._ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the actors of Ray could not go on: {reason[:300]}") from error
@@ -225,19 +238,86 @@ def _standard_output_without(threads: set[threading.Thread]) -> Iterator[None]:
         sys.stdout = before
 
 
-class Bell:
-    """Says whether the run has been stopped, wherever somebody asks."""
+@dataclass(slots=True)
+class _At:
+    """The photo an actor is at, its size (0 until it is known), and how long it has taken."""
 
-    def __init__(self) -> None:
-        self._rung = False
+    actor: Any
+    number: int
+    pixels: int = 0
+    seconds: float = 0.0
 
-    def ring(self) -> None:
+
+class Keeper:
+    """Says whether the run has been stopped, and ends actors that are at one photo for too long.
+
+    Args:
+        timeout: See `RayEngine`.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._timeout = timeout
+        self._stopped = False
+        self._at: dict[str, _At] = {}
+        self._given_up: dict[int, float] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
         """The run is stopped."""
-        self._rung = True
+        self._stopped = True
 
-    def rung(self) -> bool:
-        """Whether it is."""
-        return self._rung
+    def begins(self, name: str, actor: Any, number: int) -> str | float | None:
+        """An actor comes to a photo.
+
+        Args:
+            name: Of the actor, another one when it has started anew.
+            actor: Its handle.
+            number: Of the photo.
+
+        Returns:
+            None: it may begin. ``"stopped"``: nothing is begun any more. A number: the photo was given up
+            after so many seconds.
+        """
+        with self._lock:
+            self._at.pop(name, None)
+            if self._stopped:
+                return "stopped"
+            if number not in self._given_up:
+                self._at[name] = _At(actor, number)
+            return self._given_up.get(number)
+
+    def sized(self, name: str, pixels: int) -> None:
+        """How many pixels the photo has that an actor is at."""
+        with self._lock:
+            if name in self._at:
+                self._at[name].pixels = pixels
+
+    def done(self, name: str) -> None:
+        """An actor is at no photo."""
+        with self._lock:
+            self._at.pop(name, None)
+
+    def _watch(self) -> None:
+        looked = time.monotonic()
+        while True:
+            time.sleep(LOOK)
+            before, looked = looked, time.monotonic()
+            # More than that, and this process did not run, and the actors perhaps neither.
+            for late in self._late(min(looked - before, 2 * LOOK)):
+                library().kill(late.actor, no_restart=False)
+
+    def _late(self, passed: float) -> list[_At]:
+        """Who is at a photo for too long, now that some more seconds have passed; they are forgotten."""
+        late = []
+        with self._lock:
+            for name, at in list(self._at.items()):
+                at.seconds += passed
+                limit = allowed(at.pixels, self._timeout)
+                if at.seconds > limit:
+                    self._given_up[at.number] = limit
+                    late.append(self._at.pop(name))
+        return late
 
 
 class Actor:
@@ -248,29 +328,38 @@ class Actor:
         common: The job without its tasks, pickled.
         folder: What relative paths are relative to.
         workers: How many share the machine.
-        bell: Handle of a `Bell`.
+        keeper: Handle of a `Keeper`.
     """
 
-    def __init__(self, loader: Loader, common: bytes, folder: str, workers: int, bell: Any) -> None:
+    def __init__(self, loader: Loader, common: bytes, folder: str, workers: int, keeper: Any) -> None:
         with suppress(OSError):  # another machine; then paths must be absolute, and photos say so
             os.chdir(folder)
         if workers > 1:
             photos.set_threads(1)
         self._job: Job = pickle.loads(common)
         self._predictor = loader()
-        self._ray, self._bell = library(), bell
+        self._ray, self._keeper = library(), keeper
         self._name = uuid.uuid4().hex
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         """Outcomes of a batch of tasks; None for those not begun because the run was stopped."""
-        outcomes = [self._made(task) for task in batch["task"]]
+        both = zip(batch["number"], batch["task"], strict=True)
+        outcomes = [self._made(int(number), pickle.loads(task)) for number, task in both]
         return {
             "number": np.asarray(batch["number"]),
             "actor": np.array([self._name] * len(outcomes), dtype=object),
             "outcome": np.array([pickle.dumps(outcome) for outcome in outcomes], dtype=object),
         }
 
-    def _made(self, task: bytes) -> Outcome | None:
-        if self._ray.get(self._bell.rung.remote()):
+    def _made(self, number: int, task: Task) -> Outcome | None:
+        myself = self._ray.get_runtime_context().current_actor
+        answer = self._ray.get(self._keeper.begins.remote(self._name, myself, number))
+        if answer == "stopped":
             return None
-        return making.made(pickle.loads(task), self._job, self._predictor)
+        if answer is not None:
+            return lost(task, too_long(answer), answer)
+        self._keeper.sized.remote(self._name, making.pixels_of(task))
+        try:
+            return making.made(task, self._job, self._predictor)
+        finally:
+            self._keeper.done.remote(self._name)

@@ -52,6 +52,17 @@ def allowed(pixels: int, timeout: float | None = None) -> float:
     return timeout or float("inf")
 
 
+def too_long(limit: float) -> str:
+    """Why a photo was given up, after so many seconds."""
+    return f"not done after {limit:g} s, so its worker was ended; the others went on; --timeout allows more"
+
+
+def lost(task: Task, why: str, seconds: float = 0.0) -> Outcome:
+    """The outcome of a photo whose worker did not live to give one."""
+    error = f"{task.source}: {why}"
+    return Outcome(task.source, task.stem, "failed", seconds=seconds, error=error, frame=task.frame)
+
+
 @dataclass(slots=True, eq=False)
 class _Worker:
     """A process, the line to it, and the photos it was given, the one it is at first.
@@ -236,25 +247,13 @@ class WorkersEngine:
     def _given_up(self, worker: _Worker, waiting: deque[Task]) -> Outcome:
         worker.process.kill()  # not terminate, which can be ignored
         worker.process.join(PATIENCE)  # who waits for a dead disk cannot even be killed
-        limit = allowed(worker.pixels, self._timeout)
-        return self._buried(
-            worker,
-            waiting,
-            f"not done after {limit:g} s, so its worker was ended; the others went on; --timeout allows more",
-        )
+        return self._buried(worker, waiting, too_long(allowed(worker.pixels, self._timeout)))
 
     def _buried(self, worker: _Worker, waiting: deque[Task], why: str) -> Outcome:
         """The outcome of the photo a worker was at."""
         victim = worker.given.popleft()
         self._dismissed(worker, waiting)
-        return Outcome(
-            victim.source,
-            victim.stem,
-            "failed",
-            seconds=worker.seconds,
-            error=f"{victim.source}: {why}",
-            frame=victim.frame,
-        )
+        return lost(victim, why, worker.seconds)
 
     def _dismissed(self, worker: _Worker, waiting: deque[Task]) -> None:
         """A worker that has ended is forgotten; its photos go back to those that wait."""

@@ -133,11 +133,15 @@ def load(name: str | None, options: tuple[str, ...], device: str, threads: int |
     Raises:
         MattelikeError: As `mattelike.predictor.load`.
     """
+    from threadpoolctl import threadpool_limits
+
     from mattelike import photos
     from mattelike.predictor import load as load_predictor
 
     if threads is not None:
         photos.set_threads(threads)
+        # NumPy's products, too: on some processors their last bits depend on how many threads shared them.
+        threadpool_limits(threads, user_api="blas")
     chosen = {} if name is None else {"model": name}
     return load_predictor(**chosen, device=device, threads=threads, **model_options(options))
 

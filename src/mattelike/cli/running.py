@@ -30,8 +30,6 @@ def engine_for(given: Given, looked_for: Sought, tasks: int) -> Engine:
     """Threads of this process, several processes that share its cores, or actors of Ray."""
     workers = given["workers"] or workers_for(tasks, looked_for.predictor.device)
     if given["engine"] == "ray":
-        if given["timeout"]:
-            raise click.UsageError("--timeout (MATTELIKE_TIMEOUT) is not for --engine ray; leave one out")
         return _ray_engine(given, looked_for, workers)
     # Threads of this process cannot be ended: who wants a limit gets a process even for one worker.
     if workers == 1 and not given["timeout"]:
@@ -46,7 +44,8 @@ def _ray_engine(given: Given, looked_for: Sought, workers: int) -> Engine:
 
     threads = given["threads"] or max(1, quota() // workers)
     loader = partial(options.load, looked_for.context.model, given["options"], given["device"], threads)
-    return RayEngine(loader, workers, threads=threads, gpus=float(looked_for.predictor.device == "cuda"))
+    gpus = float(looked_for.predictor.device == "cuda")
+    return RayEngine(loader, workers, threads=threads, gpus=gpus, timeout=given["timeout"])
 
 
 def carried_out(given: Given, job: Job, plan: Plan, engine: Engine, journal: Journal | None) -> Summary:

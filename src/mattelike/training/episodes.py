@@ -22,6 +22,9 @@ from mattelike.training.pack import Pack, Place, chosen
 from mattelike.training.prompts import Marks, marks
 from mattelike.training.synthesis import Library, Picture
 
+# Sets whose kinds are parts of something larger in the same photo.
+PARTS = "ccp_clothing"
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSettings:
@@ -40,6 +43,8 @@ class EpisodeSettings:
         stride: Pixels per token.
         seed: Start of all chance.
         clean: Learn only from what is free of doubt.
+        parts: Share of the pairs of photos that ask for what a person wears or is made of: only what is
+            marked beside it says how much of the person is meant.
     """
 
     sides: tuple[int, ...] = (256, 256, 320)
@@ -54,6 +59,7 @@ class EpisodeSettings:
     stride: int = 16
     seed: int = 0
     clean: bool = False
+    parts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +127,7 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         self.rendered = [k for k in kinds if any(p.item.domain == "render" for p in library.groups[k])]
         # Kinds with several photos teach what one photo cannot: they come up more often.
         self.rich = [k for k in self.photographed if len(library.groups[k]) > 1]
+        self.parts = [k for k in self.rich if any(p.item.source == PARTS for p in library.groups[k])]
 
     def __len__(self) -> int:
         return self.steps
@@ -178,7 +185,10 @@ class Episodes(torch.utils.data.Dataset[Batch]):
 
     def real_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two pictures of one kind: different photos where there are any, else two views of one."""
-        kind = self.kind(generator, 0.1)
+        if self.parts and self.settings.parts and chance(generator, self.settings.parts):
+            kind = self.parts[integer(generator, len(self.parts))]
+        else:
+            kind = self.kind(generator, 0.1)
         places = self.library.groups[kind]
         order = torch.randperm(len(places), generator=generator).tolist()
         pair = [places[order[0]], places[order[-1]]]

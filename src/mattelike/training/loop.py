@@ -26,6 +26,7 @@ from mattelike.training import pack as packs
 from mattelike.training import run_card
 from mattelike.training.episodes import Batch, Episodes, EpisodeSettings, library
 from mattelike.training.losses import LossWeights, weighted
+from mattelike.training.precision import autocast_type, resolved
 from mattelike.training.prompts import Marks
 from mattelike.training.questions import judged
 from mattelike.training.together import ALONE, Together, together
@@ -46,7 +47,7 @@ class Recipe:
         weight_decay: AdamW's.
         clip: Largest norm of the gradient.
         average: Decay of the moving average of the weights, which is what is evaluated and shipped.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp32"``, or ``"auto"``: the faster of the two on the device.
         save_every: Steps between checkpoints.
         workers: Processes that make batches.
         encoder: Shape of the encoder.
@@ -66,7 +67,7 @@ class Recipe:
     weight_decay: float = 0.02
     clip: float = 1.0
     average: float = 0.998
-    precision: str = "bf16"
+    precision: str = "auto"
     save_every: int = 200
     workers: int = 1
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
@@ -284,12 +285,13 @@ def embedded(
 ) -> Task:
     """The task of a recipe; see `train`."""
     place = torch.device(device)
+    recipe = replace(recipe, precision=resolved(recipe.precision, device))
     model = build(recipe, backbone)
     untouched = as_it_came(model).to(place) if recipe.losses.untouched else None
     if start is not None:
         model.load_state_dict(dict(start), strict=True)
     model = model.to(place)
-    precision = torch.bfloat16 if recipe.precision == "bf16" else None
+    precision = autocast_type(recipe.precision)
 
     def asked(batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         found = judged(model, to(batch, place), precision, untouched)

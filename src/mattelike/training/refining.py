@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mattelike.network.refiner import Refiner, RefinerSettings
 from mattelike.training.loop import Task, run
 from mattelike.training.losses import weighted
 from mattelike.training.pack import Pack
+from mattelike.training.precision import autocast_type, resolved
 from mattelike.training.refining_coarse import HIGH, LOW, widened
 from mattelike.training.refining_losses import RefiningWeights, terms
 from mattelike.training.refining_samples import RefiningBatch, Samples, SampleSettings, library
@@ -37,7 +38,7 @@ class RefiningRecipe:
         weight_decay: AdamW's, on weights of convolutions alone.
         clip: Largest norm of the gradient.
         average: Decay of the moving average of the weights, which is what is exported.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp32"``, or ``"auto"``: the faster of the two on the device.
         save_every: Steps between checkpoints.
         workers: Processes that make batches beside the one that learns.
         network: Its shape.
@@ -52,7 +53,7 @@ class RefiningRecipe:
     weight_decay: float = 0.01
     clip: float = 1.0
     average: float = 0.998
-    precision: str = "bf16"
+    precision: str = "auto"
     save_every: int = 100
     workers: int = 0
     network: RefinerSettings = field(default_factory=RefinerSettings)
@@ -123,8 +124,9 @@ def task(chosen: RefiningRecipe, pack: Pack, device: str = "cpu") -> Task:
     Raises:
         ValueError: The pack lacks a source.
     """
+    chosen = replace(chosen, precision=resolved(chosen.precision, device))
     model = build(chosen).to(device)
-    precision = torch.bfloat16 if chosen.precision == "bf16" else None
+    precision = autocast_type(chosen.precision)
 
     def asked(batch: RefiningBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         found = judged(model, _on(batch, device), precision)
