@@ -158,6 +158,7 @@ USAGE = [
     (("photos", *LIKE, "--emit", "glitter", "-o", "out"), "glitter"),
     (("photos", *LIKE, "--background", "chartreusish", "-o", "out"), "chartreusish"),
     (("photos", *LIKE, "--largest", "--instances", "-o", "out"), "exclude each other"),
+    (("photos", "--like", "gone.png", "--point", "1,2", "-o", "out"), "gone.png: no such file"),
     (("photos", "--like", "like.png", "--point", "500,2", "-o", "out"), "500"),
     (("photos", "--like", "like.png", "--point", "here", "-o", "out"), "a point is X,Y"),
     (("photos", *LIKE, "--crop=much", "-o", "out"), "crop margin"),

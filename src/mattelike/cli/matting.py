@@ -197,7 +197,7 @@ def _with_input(plan: Plan, given: Given) -> tuple[Plan, Reference | None]:
     if given["contexts"] or len(plan.tasks) != 1 or given["watch"]:
         raise UsageError("which photo are the marks on? name it with --like PHOTO")
     task = plan.tasks[0]
-    return plan, replace(reference(task.source, task.data, given), itself=True)
+    return plan, reference(task.source, task.data, given, itself=True)
 
 
 def _with_glance(plan: Plan, looked_for: Sought) -> Plan:

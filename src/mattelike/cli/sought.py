@@ -16,7 +16,7 @@ from mattelike.batch.jobs import content_hash
 from mattelike.cli import options
 from mattelike.cli.progress import tell_notes
 from mattelike.contexts import Context, joined
-from mattelike.errors import UsageError
+from mattelike.errors import PhotoError, UsageError
 from mattelike.predictor import Predictor, Seen
 from mattelike.prompts import Prompt
 from mattelike.values import Photo
@@ -56,18 +56,21 @@ class Reference:
     itself: bool = False
 
 
-def reference(source: str, data: bytes | None, given: Mapping[str, Any]) -> Reference:
+def reference(
+    source: str, data: bytes | None, given: Mapping[str, Any], *, itself: bool = False
+) -> Reference:
     """Reads a reference and its marks.
 
     Args:
         source: Path of the photo, or ``-``.
         data: Its content, where it was read from standard input.
         given: Values of the options of `options.marks`.
+        itself: See `Reference`.
 
     Raises:
-        UsageError: No marks.
+        UsageError: No marks, or the photo cannot be read: nothing can be looked for then.
         PromptError: Marks that mean nothing on this photo.
-        PhotoError: The photo cannot be read.
+        PhotoError: The photo, which is to be cut out itself, cannot be read.
     """
     prompt = options.prompt(given)
     if prompt is None:
@@ -75,14 +78,20 @@ def reference(source: str, data: bytes | None, given: Mapping[str, Any]) -> Refe
             f"nothing is marked on {source}: add --point x,y, --box x0,y0,x1,y1, --mask or --scribble; "
             f"`mattelike mark {source} --grid` shows where pixels are"
         )
-    photo = photos.read(source if data is None else data, name="standard input" if data else "")
+    try:
+        photo = photos.read(source if data is None else data, name="standard input" if data else "")
+    except PhotoError as error:
+        if itself:
+            raise
+        raise UsageError(str(error)) from error
     prompts.resolve(prompt, photo, photos.read)
     marks = {name: given[name] for name in options.MARK_NAMES}
     files = [content_hash(Path(path).read_bytes()) for path in options.mark_files(given)]
     for name in ("scribble", "negative_scribble", "mask"):
         marks[name] = bool(marks[name])  # what is in the file counts, not what it is called
     content = content_hash(Path(source).read_bytes() if data is None else data)
-    return Reference(photo, prompt, content_hash(json.dumps([content, files, marks]).encode()))
+    identity = content_hash(json.dumps([content, files, marks]).encode())
+    return Reference(photo, prompt, identity, itself)
 
 
 def sought(
