@@ -331,6 +331,8 @@ class Predictor:
         check_refine(refine)
         photo, frame, guidance, coarse = glance.photo, glance.frame, glance.guidance, glance.coarse
         height, width = frame.content
+        presence = guidance.presence if coarse.presence is None else coarse.presence
+        status = status_of(presence, self.card.absent_below, self.card.present_from)
         notes = photo.notes
         if refine not in (False, "none"):
             doubt = None if coarse.uncertainty is None else coarse.uncertainty[:height, :width]
@@ -338,7 +340,8 @@ class Predictor:
             seen = coarse.alpha[:height, :width]
             answer = refined(photo.pixels, seen, uncertainty=doubt, network=network)
             alpha = answer.alpha
-            notes += (answer.reason,) if answer.reason else ()
+            # That nothing is surely the thing goes without saying where it is absent.
+            notes += (answer.reason,) if answer.reason and status != "absent" else ()
         else:
             alpha = np.clip(framing.undo(coarse.alpha, frame), 0, 1)
         uncertainty = None if coarse.uncertainty is None else framing.undo(coarse.uncertainty, frame)
@@ -347,12 +350,11 @@ class Predictor:
             uncertainty = None if uncertainty is None else _under(uncertainty, photo.alpha)
         if self.card.truncates:
             alpha = _truncated(alpha, photo.depth)
-        presence = guidance.presence if coarse.presence is None else coarse.presence
         return Matte(
             photo=photo,
             alpha=alpha,
             presence=presence,
-            status=status_of(presence, self.card.absent_below, self.card.present_from),
+            status=status,
             guidance=guidance,
             uncertainty=uncertainty,
             notes=notes,
