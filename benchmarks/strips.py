@@ -10,6 +10,7 @@ which frames are taken for a new scene and how much the two answers differ.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from telling import say
 
 import mattelike as ml
 from mattelike import photos, resampling
+from mattelike.video import edges
 from mattelike.video.steady import Memory, steadied
 
 Float32 = NDArray[np.float32]
@@ -41,11 +43,14 @@ def strip(clip: Path, predictor: ml.Predictor, count: int, height: int) -> tuple
     frames = sorted(clip.glob("*.jpg"))[:count]
     context = predictor.encode(frames[0], ml.Mask(photos.read(frames[0].with_suffix(".png")).pixels[..., 0]))
     memory, alone, steady, cuts, apart = Memory(), [], [], [], []
+    past: edges.Past = ()
     for number, frame in enumerate(frames):
         glance = predictor.glance(frame, context)
         known = steadied(memory, glance)
         memory = known.memory
-        both = predictor.finish(glance), predictor.finish(known.glance)
+        matte = predictor.finish(known.glance)
+        alpha, past = edges.steadied(() if known.cut else past, matte.photo.pixels, matte.alpha)
+        both = predictor.finish(glance), replace(matte, alpha=alpha)
         apart.append(float(np.abs(both[0].alpha - both[1].alpha).mean()))
         alone.append(over_squares(both[0], height))
         steady.append(over_squares(both[1], height))
