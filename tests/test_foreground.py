@@ -69,7 +69,7 @@ def test_no_fringe_of_the_old_background_trap_49(name: str) -> None:
         assert np.abs(naive - 255 * truth).max() > 20, "the scene has no fringe to take out"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**16), background=st.tuples(*[st.integers(0, 255)] * 3))
 def test_right_colours_over_any_colour_are_the_true_composite(seed: int, background: tuple[int, ...]) -> None:
     draw = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ from mattelike import metrics
 from mattelike.metrics import connectivity
 
 Array = NDArray[Any]
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 VALUES = st.one_of(
     st.floats(0, 1, width=64),
     st.integers(0, 255).map(lambda v: v / 255),
