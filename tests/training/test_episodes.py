@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -39,6 +41,23 @@ def test_questions_about_photos_are_not_crowded_out_by_scenes():
         asked = episodes.drawn(scenes + photos, [], {2, 3}, settings, generator)
         assert len(asked) == 4
         assert set(photos) <= set(asked)
+
+
+def test_pairs_about_parts_of_a_person_come_up_as_often_as_asked(made):
+    groups = dict(made.library.groups)
+    groups["bar"] = [
+        replace(place, item=replace(place.item, source=episodes.PARTS)) for place in groups["bar"]
+    ]
+    library = replace(made.library, groups=groups)
+
+    def share(parts: float) -> float:
+        chosen = episodes.Episodes(library, replace(SETTINGS, parts=parts), 1)
+        pairs = [chosen.real_pair(64, torch.Generator().manual_seed(seed)) for seed in range(40)]
+        asked = [all(any(layer.kind == "bar" for layer in p.layers) for p in pair) for pair in pairs]
+        return sum(asked) / len(asked)
+
+    assert share(0.0) < 0.5 < share(0.8) < 1.0
+    assert share(1.0) == 1.0
 
 
 def test_things_pasted_into_a_scene_bring_no_rim_of_what_lay_around_them(made, monkeypatch):
