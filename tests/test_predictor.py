@@ -20,6 +20,7 @@ from mattelike.contexts import joined
 from mattelike.mattes import Matte
 from mattelike.models.embedded import weights_folder
 from mattelike.predictor import Predictor
+from mattelike.tokens import fringe
 from mattelike.values import Float32, Pixels
 from tests import scenes
 from tests.memory import PEAK_BYTES
@@ -499,6 +500,19 @@ def test_a_mark_in_place_of_a_context_makes_a_photo_its_own_reference() -> None:
     assert np.array_equal(own.alpha, predictor.matte(REFERENCE.pixels, context, refine=False).alpha)
     with pytest.raises(errors.PromptError):
         predictor.matte(REFERENCE.pixels, ml.Mask(np.zeros_like(THING)))
+
+
+def test_a_context_for_a_trained_head_leaves_out_what_is_half_the_thing() -> None:
+    """Cells that touch the thing and are not of it speak for neither."""
+    free, read = (
+        toy(replace(CARD, head=head)).encode(REFERENCE.pixels, ml.Mask(THING))
+        for head in ("free", "icon-flex")
+    )
+    grid = (24, 32)  # of 192 x 256 pixels, the size it is shown at
+    left_out = fringe(free.weights.astype(np.float32).reshape(grid))
+    assert left_out.any()
+    assert np.array_equal(read.tokens, free.tokens[~left_out.reshape(-1)])
+    assert np.array_equal(read.weights, free.weights[~left_out.reshape(-1)])
 
 
 def test_an_answer_that_is_no_number_is_an_error_and_no_matte(monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mattelike.framing import fit
-from mattelike.tokens import coverage, pool
+from mattelike.tokens import coverage, fringe, pool
 from mattelike.values import RoI
 
 side = st.integers(1, 90)
@@ -108,3 +108,22 @@ def test_a_click_lands_on_the_cell_that_shows_it_in_a_padded_frame():
     positive, _ = pool(marked((333, 500), 332, 499, "points"), grid, extent=frame.extent(grid))
     last = [(size - 1) // 16 for size in frame.content]
     assert np.argwhere(positive).tolist() == [last]
+
+
+def test_what_touches_a_thing_and_is_not_of_it_is_its_fringe() -> None:
+    weights = np.zeros((6, 7), np.float32)
+    weights[2:4, 2:5] = 1
+    weights[2, 5] = 0.4
+    found = fringe(weights)
+    around = np.zeros_like(found)
+    around[1:5, 1:6] = True
+    around[2:4, 2:5] = False
+    assert (found == around).all()
+
+
+def test_a_thing_smaller_than_half_a_cell_has_a_fringe_and_no_thing_has_none() -> None:
+    weights = np.zeros((5, 5), np.float32)
+    assert not fringe(weights).any()
+    weights[0, 0] = 0.3
+    assert np.argwhere(fringe(weights)).tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert not fringe(np.ones((3, 3), np.float32)).any()

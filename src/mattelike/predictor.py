@@ -176,6 +176,9 @@ class Predictor:
     ) -> Context:
         """What is kept of one reference."""
         inside = self._inside(frame, weights.shape)
+        # Training-free matching finds fewer of several things without them.
+        if self.card.head != "free" and self.card.pooling == "average":
+            inside = inside & ~tokens.fringe(weights)
         kept, weight = self.model.remember(features, weights)
         chosen = inside.reshape(-1) if len(kept) == inside.size else slice(None)
         return Context(

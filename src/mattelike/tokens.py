@@ -62,6 +62,28 @@ def pool(roi: RoI, grid: Size, mode: Mode = "auto", extent: Extent | None = None
     return positive, negative
 
 
+def fringe(weights: Float32) -> Bool:
+    """Cells that touch the thing and are not of it: half thing, half background, they speak for neither.
+
+    What is compared with "this" and with "not this" is misled by them: they are most like the edge of the
+    thing, and where a mark was made whole by a guess, some are parts of it that the guess missed.
+
+    Args:
+        weights: float32 ``(rows, columns)`` in [0, 1], how much each cell is the thing.
+
+    Returns:
+        bool ``(rows, columns)``; false everywhere where there is no thing.
+    """
+    thing: Bool = (weights >= min(_HALF, float(weights.max()))) & (weights > 0)
+    rows, columns = thing.shape
+    wide = np.pad(thing, 1)
+    touched = np.zeros_like(thing)
+    for row in range(3):
+        for column in range(3):
+            touched |= wide[row : row + rows, column : column + columns]
+    return touched & ~thing
+
+
 def _pooled(mask: Bool, grid: Size, mode: Mode, extent: Extent | None) -> Float32:
     if mode == "average":
         return coverage(mask, grid, extent)
