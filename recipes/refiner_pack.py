@@ -5,12 +5,14 @@ python recipes/refiner_pack.py DATA OUT [--drawn 900] [--composition ROOT [--bac
 Cut-outs are straight colour and alpha; composites of them over backgrounds have an exact alpha whatever
 photo the cut-out came from. Four sources: things drawn by script, rendered things, published mattes, and
 hard masks made soft by the closed form (pymatting, development only) where it agrees with the multi-level
-solver. Who has Composition-1k, or a set kept like it, adds it with its own split; it is not fetched.
+solver, and for the pictures of ``recipes/refiner_validation.json``, whose truth no change of ours may move.
+Who has Composition-1k, or a set kept like it, adds it with its own split; it is not fetched.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ MASKS = {"animals5": 1, "imagenet_samples": 1, "flowers17": 2, "feral_cats": 1, 
 FINE = frozenset({"dog", "cat", "bear", "monkey", "hoofed", "rodent", "bird", "flower", "person"})
 # Half-width of the band that is solved, as a share of the longer side.
 BAND = 0.025
+LIST = Path(__file__).parent / "refiner_validation.json"
 # Largest mean difference of the two solvers in the band.
 AGREE = 0.09
 
@@ -96,7 +99,8 @@ def published(entries: Sequence[inventory.Entry]) -> Iterator[Row]:
 
 
 def solved(entries: Sequence[inventory.Entry]) -> Iterator[Row]:
-    """Masks made soft, where two solvers agree."""
+    """Masks made soft, where two solvers agree; those that are validated on were accepted once for all."""
+    listed = {each["thing"] for each in json.loads(LIST.read_text(encoding="utf-8"))}
     for source, every in MASKS.items():
         mine = [e for e in entries if e.item.source == source and e.truth is not None]
         for entry in mine[::every]:
@@ -105,21 +109,23 @@ def solved(entries: Sequence[inventory.Entry]) -> Iterator[Row]:
                 continue
             rgba = inventory.pixels(entry).astype(np.float32) / 255
             rgb, mask = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
-            alpha = agreed(rgb, mask)
+            alpha = agreed(rgb, mask, unasked=entry.item.name in listed)
             if alpha is not None:
                 validation = entry.item.split == "validation"
                 yield row(entry.item, "solved", front(rgb, alpha), alpha, validation=validation)
 
 
-def agreed(rgb: Float32, mask: Float32) -> Float32 | None:
-    """The closed form from a mask's trimap, or None where another solver says otherwise."""
+def agreed(rgb: Float32, mask: Float32, *, unasked: bool = False) -> Float32 | None:
+    """The closed form from a mask's trimap, or None where another solver, if it is asked, says otherwise."""
     band = max(4, round(BAND * max(mask.shape)))
     trimap = refinement.trimap(mask, radius=band)
     unknown = trimap == 0.5
     if not ((trimap == 0).any() and (trimap == 1).any() and unknown.any()):
         return None
     one = pymatting.estimate_alpha_cf(rgb.astype(np.float64), trimap.astype(np.float64))
-    other = refinement.refine(levels(rgb), mask, band=band).alpha
+    # Doubted all over the band, so that the mask itself is no opinion.
+    doubt = unknown.astype(np.float32)
+    other = one if unasked else refinement.refine(levels(rgb), mask, band=band, uncertainty=doubt).alpha
     if float(np.abs(one - other)[unknown].mean()) > AGREE:
         return None
     return foreground.snap(one.astype(np.float32), 0.05, 0.95)
