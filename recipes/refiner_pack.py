@@ -37,9 +37,9 @@ MASKS = {"animals5": 1, "imagenet_samples": 1, "flowers17": 2, "feral_cats": 1, 
 FINE = frozenset({"dog", "cat", "bear", "monkey", "hoofed", "rodent", "bird", "flower", "person"})
 # Half-width of the band that is solved, as a share of the longer side.
 BAND = 0.025
-LIST = Path(__file__).parent / "refiner_validation.json"
 # Largest mean difference of the two solvers in the band.
 AGREE = 0.09
+LIST = Path(__file__).parent / "refiner_validation.json"
 
 Row = tuple[Item, NDArray[np.uint8]]
 
@@ -109,25 +109,26 @@ def solved(entries: Sequence[inventory.Entry]) -> Iterator[Row]:
                 continue
             rgba = inventory.pixels(entry).astype(np.float32) / 255
             rgb, mask = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
-            alpha = agreed(rgb, mask, unasked=entry.item.name in listed)
+            alpha = softened(rgb, mask, check=entry.item.name not in listed)
             if alpha is not None:
                 validation = entry.item.split == "validation"
                 yield row(entry.item, "solved", front(rgb, alpha), alpha, validation=validation)
 
 
-def agreed(rgb: Float32, mask: Float32, *, unasked: bool = False) -> Float32 | None:
-    """The closed form from a mask's trimap, or None where another solver, if it is asked, says otherwise."""
+def softened(rgb: Float32, mask: Float32, *, check: bool) -> Float32 | None:
+    """The closed form from a mask's trimap, or None where another solver, with `check`, says otherwise."""
     band = max(4, round(BAND * max(mask.shape)))
     trimap = refinement.trimap(mask, radius=band)
     unknown = trimap == 0.5
     if not ((trimap == 0).any() and (trimap == 1).any() and unknown.any()):
         return None
     one = pymatting.estimate_alpha_cf(rgb.astype(np.float64), trimap.astype(np.float64))
-    # Doubted all over the band, so that the mask itself is no opinion.
-    doubt = unknown.astype(np.float32)
-    other = one if unasked else refinement.refine(levels(rgb), mask, band=band, uncertainty=doubt).alpha
-    if float(np.abs(one - other)[unknown].mean()) > AGREE:
-        return None
+    if check:
+        # Doubted all over the band, so that the mask itself is no opinion.
+        doubt = unknown.astype(np.float32)
+        other = refinement.refine(levels(rgb), mask, band=band, uncertainty=doubt).alpha
+        if float(np.abs(one - other)[unknown].mean()) > AGREE:
+            return None
     return foreground.snap(one.astype(np.float32), 0.05, 0.95)
 
 

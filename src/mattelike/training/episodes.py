@@ -22,7 +22,7 @@ from mattelike.training.pack import Pack, Place, chosen
 from mattelike.training.prompts import Marks, marks
 from mattelike.training.synthesis import Library, Picture
 
-# Sets whose kinds are parts of something larger in the same photo.
+# The set whose kinds are parts of something larger in the same photo.
 PARTS = "ccp_clothing"
 
 
