@@ -128,6 +128,15 @@ def test_A31_the_same_reference_twice_changes_nothing():
     assert np.allclose(one.stacked(), twice.stacked(), atol=1e-5)
 
 
+def test_reference_tokens_that_are_not_kept_are_as_if_left_out():
+    """Batches whose references keep different numbers of tokens say what each would say alone."""
+    target, reference, w = tokens(11), tokens(12), weights(35)
+    kept = np.random.default_rng(3).random(35) < 0.6
+    found = similarity.compare(target, reference, w, TEMPERATURES, AFFINITIES, kept=kept)
+    alone = similarity.compare(target, reference[:, kept], w[kept], TEMPERATURES, AFFINITIES)
+    assert np.allclose(found.stacked(), alone.stacked(), atol=1e-5)
+
+
 def test_numpy_and_torch_agree_and_gradients_flow():
     target, reference, w = tokens(11), tokens(12), weights(35)
     expected = similarity.compare(target, reference, w, TEMPERATURES, AFFINITIES).stacked()

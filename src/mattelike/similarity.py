@@ -217,7 +217,7 @@ def inter_similarity(queries: Array, features: Array, reduction: str = "mean") -
     return total / queries.shape[-2] if reduction == "mean" else total
 
 
-def contrast(cosine: Array, weights: Array, temperatures: Array) -> Array:
+def contrast(cosine: Array, weights: Array, temperatures: Array, kept: Array | None = None) -> Array:
     """Equation 4 turned round: every cell of the target looks at ALL reference tokens.
 
     ``C_j = sum_k softmax_k(t cos(F_j, R_k)) w_k``: 1 where a cell is best explained by the marked thing,
@@ -227,12 +227,21 @@ def contrast(cosine: Array, weights: Array, temperatures: Array) -> Array:
         cosine: ``(..., m, n, k)``.
         weights: ``(..., k)`` in [0, 1].
         temperatures: m multipliers of the cosine.
+        kept: bool ``(..., k)``, reference tokens that are looked at; all by default, at least one.
 
     Returns:
         ``(..., m, n)`` in [0, 1].
     """
-    attention = softmax(cosine * per_head(temperatures, cosine))
+    logits = cosine * per_head(temperatures, cosine)
+    if kept is not None:
+        logits = logits + _barred(kept, logits)
+    attention = softmax(logits)
     return (attention @ weights[..., None, :, None])[..., 0]
+
+
+def _barred(kept: Array, like: Array) -> Array:
+    """What added to logits ``(..., m, n, k)`` leaves only the `kept` ``(..., k)``."""
+    return (1 - array_namespace(like).astype(kept, like.dtype))[..., None, None, :] * -1e4
 
 
 def best(cosine: Array, chosen: Array) -> Array:
@@ -340,6 +349,7 @@ def compare(
     affinities: Array,
     things: Array | None = None,
     block: int = BLOCK,
+    kept: Array | None = None,
 ) -> Evidence:
     """All that the references say of a target: the guidance before any learned layer has read it.
 
@@ -351,21 +361,28 @@ def compare(
         affinities: m sharpnesses of intra-similarity.
         things: Shape of `target`: its tokens after `pooled`; by default pooled by self-affinity.
         block: Cells whose self-affinity is computed at a time.
+        kept: bool ``(..., k)``, reference tokens that have a say; all by default. The same as leaving the
+            others out, for batches whose references keep different numbers of them.
     """
     if things is None:
         things = pooled([target], affinities, block=block)[0]
     xp = array_namespace(target)
     cosine = target @ _transposed(reference)
-    share = contrast(cosine, weights, temperatures)
+    share = contrast(cosine, weights, temperatures, kept)
+    marked, rest = weights >= 0.5, weights < 0.5
+    against = 1 - weights
+    if kept is not None:
+        marked, rest = marked & kept, rest & kept
+        weights, against = (x * xp.astype(kept, x.dtype) for x in (weights, against))
     spread = propagate(target, target, share[..., None], per_head(affinities, target), block)
     foreground = _transposed(mean_token(reference, weights))
-    background = _transposed(mean_token(reference, 1 - weights))
+    background = _transposed(mean_token(reference, against))
     likeness = (things @ foreground)[..., 0]
     sharpness = per_head(temperatures, target)[..., 0]
     return Evidence(
         contrast=share,
-        best_foreground=best(cosine, weights >= 0.5),
-        best_background=best(cosine, weights < 0.5),
+        best_foreground=best(cosine, marked),
+        best_background=best(cosine, rest),
         mean_foreground=(target @ foreground)[..., 0],
         mean_background=(target @ background)[..., 0],
         propagated=spread[..., 0],
@@ -383,6 +400,7 @@ def compare_families(
     affinities: Array,
     things: Sequence[Array],
     block: int = BLOCK,
+    kept: Array | None = None,
 ) -> Evidence:
     """`compare` for heads of several widths: the evidence of all families side by side.
 
@@ -394,11 +412,13 @@ def compare_families(
         affinities: The same for intra-similarity.
         things: Shapes of `targets`: their tokens after `pooled`.
         block: Cells whose self-affinity is computed at a time.
+        kept: As for `compare`.
     """
     sharpness = own_numbers(targets, temperatures), own_numbers(targets, affinities)
     parts = zip(targets, references, *sharpness, things, strict=True)
     found = [
-        compare(target, reference, weights, t, a, whole, block) for target, reference, t, a, whole in parts
+        compare(target, reference, weights, t, a, whole, block, kept)
+        for target, reference, t, a, whole in parts
     ]
     xp = array_namespace(weights)
     return Evidence(*(xp.concat([getattr(e, name) for e in found], axis=-2) for name in EVIDENCE))

@@ -9,7 +9,7 @@ import torch
 
 from mattelike.training import episodes, prompts, synthesis
 from mattelike.training.episodes import EpisodeSettings
-from mattelike.training.groups import kind_of, related
+from mattelike.training.groups import GLUE, kind_of, related
 from tests.training.toys import SHAPES, toy_pack
 
 SETTINGS = EpisodeSettings(sides=(64,), scene_pairs=1, real_pairs=1, questions=8, absent=0.25)
@@ -58,6 +58,38 @@ def test_pairs_about_parts_of_a_person_come_up_as_often_as_asked(made):
 
     assert share(0.0) < 0.5 < share(0.8) < 1.0
     assert share(1.0) == 1.0
+
+
+def test_two_things_fixed_to_each_other_are_one_answer(made):
+    """How much of what hangs together is meant is said by the mark, so neither half is asked for alone."""
+    chosen = episodes.Episodes(made.library, replace(SETTINGS, glued=1.0), 1)
+    for seed in range(8):
+        pair = chosen.scene_pair(96, torch.Generator().manual_seed(seed))
+        both = [layer for picture in pair for layer in picture.layers if GLUE in layer.kind]
+        assert len(both) == 2
+        assert both[0].kind == both[1].kind
+        halves = set(both[0].kind.split(GLUE))
+        assert len(halves) == 2
+        assert not any(layer.kind in halves for picture in pair for layer in picture.layers)
+
+
+def test_the_second_of_two_fixed_things_lies_where_it_was_told():
+    first, second = synthesis.fixed((50.0, 50.0, 40.0), 0.0, torch.Generator().manual_seed(1))
+    assert first[0] == second[0] == 50.0, "in one row"
+    assert first[1] < 50.0 < second[1]
+    assert second[1] - first[1] < (first[2] + second[2]) / 2, "squares of their sizes overlap"
+
+
+def test_single_large_things_come_up_as_often_as_asked(made):
+    chosen = episodes.Episodes(made.library, replace(SETTINGS, alone=0.5), 1)
+    pairs = [chosen.scene_pair(96, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    single = [all(len(picture.layers) == 1 for picture in pair) for pair in pairs]
+    assert 0.3 < sum(single) / len(single) < 0.9
+    assert all(
+        pair[0].layers[0].kind == pair[1].layers[0].kind
+        for pair, one in zip(pairs, single, strict=True)
+        if one
+    )
 
 
 def test_things_pasted_into_a_scene_bring_no_rim_of_what_lay_around_them(made, monkeypatch):
@@ -140,3 +172,7 @@ def test_kinds_come_together_across_sets_and_near_ones_are_left_alone():
     assert related("pug", "golden_retriever")
     assert not related("pug", "teapot")
     assert related("ecssd/1", "ecssd/2"), "nobody wrote down what these show"
+    made_of_two = f"pug{GLUE}teapot"
+    assert related(made_of_two, "teapot"), "half of it is one"
+    assert related("golden_retriever", made_of_two)
+    assert not related(made_of_two, "airplane")

@@ -96,10 +96,17 @@ class EmbeddedModel(nn.Module):
         references: Sequence[Tensor],
         weights: Tensor,
         things: Sequence[Tensor],
+        kept: Tensor | None = None,
     ) -> similarity.Evidence:
         """What references say of targets; see `mattelike.similarity.compare_families`."""
         return similarity.compare_families(
-            targets, references, weights, self.encoder.temperatures(), self.encoder.affinities(), things
+            targets,
+            references,
+            weights,
+            self.encoder.temperatures(),
+            self.encoder.affinities(),
+            things,
+            kept=kept,
         )
 
     def answer(

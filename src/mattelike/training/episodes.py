@@ -8,6 +8,7 @@ the same sequence and a run resumes exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from mattelike.network.icon_flex import Window
 from mattelike.training import synthesis
-from mattelike.training.augment import chance, integer
+from mattelike.training.augment import chance, integer, uniform
 from mattelike.training.groups import grouped, related
 from mattelike.training.pack import Pack, Place, chosen
 from mattelike.training.prompts import Marks, marks
@@ -45,6 +46,9 @@ class EpisodeSettings:
         clean: Learn only from what is free of doubt.
         parts: Share of the pairs of photos that ask for what a person wears or is made of: only what is
             marked beside it says how much of the person is meant.
+        alone: Share of the pairs of scenes that show a single thing each, up to as large as the picture.
+        glued: Share of the pairs of scenes in which two things of different kinds are fixed to each other and
+            are the answer together: how much is meant is what is marked, not what is of one stuff.
     """
 
     sides: tuple[int, ...] = (256, 256, 320)
@@ -60,6 +64,8 @@ class EpisodeSettings:
     seed: int = 0
     clean: bool = False
     parts: float = 0.0
+    alone: float = 0.0
+    glued: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +175,12 @@ class Episodes(torch.utils.data.Dataset[Batch]):
 
     def scene_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two scenes that share most of their kinds, so that each answers for the other."""
+        if self.settings.alone and chance(generator, self.settings.alone):
+            kind = self.kind(generator, self.settings.renders)
+            things = [self.member(kind, generator) for _ in range(2)]
+            return [synthesis.scene(self.library, [each], side, generator, alone=True) for each in things]
+        if self.settings.glued and chance(generator, self.settings.glued):
+            return self.glued_pair(side, generator)
         kinds = self.unlike(4 + integer(generator, 3), generator)
         count = max(1, len(kinds) - 2)
         first, second = kinds[:count], kinds[:count]
@@ -182,6 +194,25 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             synthesis.scene(self.library, [self.member(k, generator) for k in shown], side, generator)
             for shown in (first, second)
         ]
+
+    def glued_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
+        """Two scenes with the same thing made of two: the same photos of them or others, fixed alike."""
+        kinds = self.unlike(3 + integer(generator, 2), generator)
+        whole = [self.member(kind, generator) for kind in kinds[-2:]]
+        if len(whole) < 2:
+            return [synthesis.scene(self.library, whole, side, generator, alone=True) for _ in range(2)]
+        direction = uniform(generator, -math.pi, math.pi)
+        same, mirrored = chance(generator, 0.5), chance(generator, 0.3)
+        pictures = []
+        for number in range(2):
+            beside = [self.member(kind, generator) for kind in kinds[:-2] if chance(generator, 0.5)]
+            if number and not same:
+                whole = [self.member(kind, generator) for kind in kinds[-2:]]
+            if number and mirrored:
+                direction = math.pi - direction
+            turned = direction + uniform(generator, -0.3, 0.3)
+            pictures.append(synthesis.scene(self.library, [*beside, *whole], side, generator, glued=turned))
+        return pictures
 
     def real_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two pictures of one kind: different photos where there are any, else two views of one."""

@@ -46,6 +46,10 @@ class Item:
     split: Split = "train"
 
 
+# Between the kinds of things that were made one thing.
+GLUE = " + "
+
+
 @cache
 def table() -> Mapping[str, Any]:
     """Aliases, families and held-out kinds, as committed in ``kinds.json``."""
@@ -76,6 +80,9 @@ def related(one: str, other: str) -> bool:
     """Whether two kinds are so near that neither "present" nor "absent" is sure."""
     if one == other:
         return False
+    if GLUE in one or GLUE in other:
+        parts, others = one.split(GLUE), other.split(GLUE)
+        return any(a == b or related(a, b) for a in parts for b in others)
     if "/" in one or "/" in other:
         # An item of its own kind: what it shows is not written down, so only the same item is sure.
         return one.split("/")[0] == other.split("/")[0]

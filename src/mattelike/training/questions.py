@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mattelike import similarity
@@ -46,6 +47,22 @@ def weighed(
     return weights
 
 
+def clear_of_edges(weights: Tensor, grid: Sequence[int]) -> Tensor:
+    """Cells of references that have a say: all but those `mattelike.tokens.fringe` would leave out.
+
+    Args:
+        weights: ``(p, r, n)`` in [0, 1], how much each cell is the thing.
+        grid: Rows and columns of the n cells.
+
+    Returns:
+        bool ``(p, r, n)``.
+    """
+    least = weights.amax(dim=-1, keepdim=True).clamp(max=0.5)
+    thing = (weights >= least) & (weights > 0)
+    rows = thing.to(weights.dtype).reshape(*thing.shape[:-1], int(grid[0]), int(grid[1]))
+    return thing | (F.max_pool2d(rows, 3, 1, 1).flatten(2) < 0.5)
+
+
 def judged(
     model: EmbeddedModel,
     batch: Batch,
@@ -64,6 +81,7 @@ def judged(
         [tokens.transpose(1, 2).flatten(2, 3) for tokens in references],
         weights.flatten(1),
         [tokens[batch.targets] for tokens in looked.things],
+        kept=clear_of_edges(weights, looked.skips[0].shape[-2:]).flatten(1),
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         answer = model.answer(looked, batch.targets, evidence, batch.window)
