@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 import mattelike as ml
 from mattelike import metrics, photos, refinement, resampling
 from mattelike.figures import levels
+from mattelike.models import Coarse
 from mattelike.models.refiner import EdgeGraph, edge_network
 from mattelike.refinement.grids import enlarged
 from mattelike.training import pack, refining_coarse, refining_samples
@@ -53,12 +54,18 @@ class Question:
         pixels: uint8 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, exact.
         coarse: Coarse alphas by kind.
+        doubt: Their expected errors, of those that say.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     alpha: Float32
     coarse: dict[str, Float32]
+    doubt: dict[str, Float32]
+
+    def doubted(self, coarse: Float32) -> Float32 | None:
+        """The expected error of one of the coarse alphas."""
+        return next((self.doubt.get(kind) for kind, each in self.coarse.items() if each is coarse), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +117,14 @@ def questions(opened: pack.Pack, rows: list[dict[str, str]]) -> Iterator[Questio
         # Of a thing that is solid nowhere, half of its most.
         solid = alpha > 0.5 * alpha.max()
         pixels = levels(np.ascontiguousarray(made.rgb.permute(1, 2, 0).numpy()))
+        said = embedded(predictor, pixels, solid)
         coarse = {
             "answer": as_answered(alpha, int(row["seed"])),
             "mask": refining_coarse.softened(torch.from_numpy(solid.astype(np.float32)), 4).numpy(),
-            "embedded": embedded(predictor, pixels, solid),
+            "embedded": said.alpha,
         }
-        yield Question(f"{row['thing']} over {row['ground'] or 'its own'}", pixels, alpha, coarse)
+        doubt = {} if said.uncertainty is None else {"embedded": said.uncertainty}
+        yield Question(f"{row['thing']} over {row['ground'] or 'its own'}", pixels, alpha, coarse, doubt)
 
 
 def as_answered(alpha: Float32, seed: int) -> Float32:
@@ -127,12 +136,12 @@ def as_answered(alpha: Float32, seed: int) -> Float32:
     return answer
 
 
-def embedded(predictor: ml.Predictor, pixels: NDArray[np.uint8], solid: Bool) -> Float32:
-    """The shipped model's coarse answer, at the size it looks at."""
+def embedded(predictor: ml.Predictor, pixels: NDArray[np.uint8], solid: Bool) -> Coarse:
+    """The shipped model's answer, at the size it looks at, which has to be that of the picture."""
     context = predictor.encode(pixels, ml.Mask(solid.astype(np.uint8) * 255))
-    answer = predictor.matte(pixels, context, refine=False).alpha
-    side = predictor.card.target_side
-    return resampling.resize(answer, (side, side))
+    answer = predictor.glance(pixels, context).coarse
+    assert answer.alpha.shape == pixels.shape[:2], "the model looks at another size"
+    return answer
 
 
 # --- ways --------------------------------------------------------------------------------------------
@@ -153,12 +162,16 @@ def of_coarse(network: EdgeGraph | None) -> dict[str, Callable[[Question, Float3
     ways: dict[str, Callable[[Question, Float32], Float32]] = {
         "bilinear": lambda question, coarse: enlarged(coarse, SIDE, SIDE),
         "guided": guided,
-        "multilevel": lambda question, coarse: refinement.refine(question.pixels, coarse).alpha,
+        "multilevel": lambda question, coarse: (
+            refinement.refine(question.pixels, coarse, uncertainty=question.doubted(coarse)).alpha
+        ),
         "closed": closed,
     }
     if network is not None:
         ways["ours"] = lambda question, coarse: (
-            refinement.refine(question.pixels, coarse, network=network).alpha
+            refinement.refine(
+                question.pixels, coarse, uncertainty=question.doubted(coarse), network=network
+            ).alpha
         )
     return ways
 

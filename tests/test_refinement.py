@@ -19,7 +19,7 @@ from mattelike.errors import PhotoError, SettingsError
 from mattelike.models.refiner import edge_network
 from mattelike.refinement import closed_form, grids, guided, refine, trimap
 from mattelike.refinement.grids import enlarged
-from mattelike.refinement.levels import BAND
+from mattelike.refinement.levels import BAND, decided
 from mattelike.refinement.solver import descend, relax
 from mattelike.refinement.windows import Windows, box
 from mattelike.values import Float32, Pixels
@@ -240,6 +240,31 @@ def test_what_is_doubted_is_solved_again() -> None:
     corrected = refine(scene.pixels, coarse, uncertainty=doubt).alpha
     assert believed[96, 96] == 0
     assert sad(corrected, scene.alpha) < 0.3 * sad(believed, scene.alpha)
+
+
+
+
+def test_a_veil_whose_doubt_is_all_or_nothing_takes_a_side_and_glass_stays() -> None:
+    """Half of a shirt is nobody's answer: either it belongs to the thing or not (a veil in the result)."""
+    coarse = np.zeros((96, 96), np.float32)
+    coarse[:40] = 1
+    coarse[60:90, 10:40], coarse[60:90, 50:90] = 0.3, 0.3
+    coin, glass = (slice(66, 84), slice(16, 34)), (slice(66, 84), slice(56, 84))
+    doubt = np.zeros_like(coarse)
+    doubt[:, :45] = 2 * (coarse * (1 - coarse))[:, :45]
+    doubt[:, 45:] = 0.02
+    found = decided(coarse, doubt)
+    assert found[coin].max() < 0.1
+    assert np.abs(found - coarse)[glass].max() < 0.02, "it is sure of 0.3"
+    assert np.array_equal(decided(coarse, np.zeros_like(coarse)), coarse)
+    flipped = decided(1 - coarse, doubt)
+    assert np.allclose(flipped, 1 - found, atol=1e-6), "for and against are treated alike"
+
+
+def test_the_edge_of_a_thing_does_not_take_a_side_before_its_colours_were_asked() -> None:
+    ramp = np.clip((np.arange(64, dtype=np.float32) - 30) / 8, 0, 1)[None].repeat(64, 0)
+    doubt = 2 * ramp * (1 - ramp)
+    assert np.array_equal(decided(ramp, doubt), ramp)
 
 
 @pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
