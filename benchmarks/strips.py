@@ -42,24 +42,27 @@ def strip(clip: Path, predictor: ml.Predictor, count: int, height: int) -> tuple
     """Up to `count` frames of a clip, eight beside each other, and what there is to tell of them."""
     frames = sorted(clip.glob("*.jpg"))[:count]
     context = predictor.encode(frames[0], ml.Mask(photos.read(frames[0].with_suffix(".png")).pixels[..., 0]))
-    memory, alone, steady, cuts, apart = Memory(), [], [], [], []
-    past: edges.Past = ()
+    memory, alone, mattes, alphas, cuts = Memory(), [], [], [], []
+    window = edges.Window()
     for number, frame in enumerate(frames):
         glance = predictor.glance(frame, context)
         known = steadied(memory, glance)
         memory = known.memory
         matte = predictor.finish(known.glance)
-        alpha, past = edges.steadied(() if known.cut else past, matte.photo.pixels, matte.alpha)
-        both = predictor.finish(glance), replace(matte, alpha=alpha)
-        apart.append(float(np.abs(both[0].alpha - both[1].alpha).mean()))
-        alone.append(over_squares(both[0], height))
-        steady.append(over_squares(both[1], height))
         if known.cut:
             cuts.append(number)
+            alphas += edges.ended(window)
+            window = edges.Window()
+        answers, window = edges.extended(window, matte.photo.pixels, matte.alpha)
+        alphas += answers
+        mattes.append(matte)
+        alone.append(predictor.finish(glance))
+    alphas += edges.ended(window)
+    settled = [replace(matte, alpha=alpha) for matte, alpha in zip(mattes, alphas, strict=True)]
+    apart = [float(np.abs(a.alpha - b.alpha).mean()) for a, b in zip(alone, settled, strict=True)]
+    shown = [[over_squares(matte, height) for matte in each] for each in (alone, settled)]
     rows = [
-        np.concatenate(row[first : first + 8], axis=1)
-        for first in range(0, len(frames), 8)
-        for row in (alone, steady)
+        np.concatenate(row[first : first + 8], axis=1) for first in range(0, len(frames), 8) for row in shown
     ]
     widest = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 4), (0, widest - row.shape[1]), (0, 0)), constant_values=1) for row in rows]

@@ -48,7 +48,7 @@ def steadiness(names: list[str], model: str, threads: int) -> None:
         truth = np.stack([shot.alpha for shot in shots])
         context = predictor.encode(shots[0].pixels, ml.Mask(truth[0] > 0.5))
         alone, coarse, steady, memory = [], [], [], Memory()
-        past: edges.Past = ()
+        window = edges.Window()
         for shot in shots:
             glance = predictor.glance(shot.pixels, context)
             alone.append(predictor.finish(glance).alpha)
@@ -56,8 +56,12 @@ def steadiness(names: list[str], model: str, threads: int) -> None:
             memory = known.memory
             matte = predictor.finish(known.glance)
             coarse.append(matte.alpha)
-            alpha, past = edges.steadied(() if known.cut else past, matte.photo.pixels, matte.alpha)
-            steady.append(alpha)
+            if known.cut:
+                steady += edges.ended(window)
+                window = edges.Window()
+            answers, window = edges.extended(window, matte.photo.pixels, matte.alpha)
+            steady += answers
+        steady += edges.ended(window)
         single = np.stack(alone)
         answers = {
             "frame by frame": single,

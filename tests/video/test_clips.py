@@ -158,7 +158,8 @@ def test_trap_90_a_killed_run_goes_on_by_piece_to_the_same_result(
     assert not (tmp_path / f"out{suffix}").exists()
     second = Mortal(100)
     summary = carry_out(job(source, tmp_path / f"out{suffix}"), second)
-    assert (summary.frames, summary.resumed, second.looks) == (8, 6, 2)
+    # The first piece has three frames; four more, which wait for what comes after them, were looked at.
+    assert (summary.frames, summary.resumed, second.looks) == (8, 3, 5)
     for one, other in zip(
         opened(tmp_path / f"out{suffix}"), opened(tmp_path / f"whole{suffix}"), strict=True
     ):

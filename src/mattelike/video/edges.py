@@ -12,13 +12,15 @@ mean of the frames' own alphas along the thing's motion, and it is all that is l
 moves with the thing or was never seen. A frame counts as far as it looks like this one along that motion: a
 thing that bends, or is hidden for a while, is this frame's alone.
 
-All that is held are a few frames before this one. The first, one after a cut, and one that equals the frames
-before it are not changed by a bit.
+All that is held are a few frames before this one and a few after: a frame is answered when those were seen.
+From both sides more of the ground is seen, and what wavers to one side and the other cancels. Frames that
+equal each other are not changed by a bit, and nothing is taken from beyond a cut.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,13 @@ from mattelike.refinement.windows import box
 from mattelike.values import Float32
 from mattelike.video.registration import Float64, Map, View, motions, sampled, within
 
-HELD = 7
-"""Frames looked at together, this one included."""
+BEFORE = 4
+"""Frames before a frame that are looked at with it."""
 
-HELD_PIXELS = 30_000_000
+AHEAD = 4
+"""Frames after it."""
+
+HELD_PIXELS = 24_000_000
 """No more pixels than that are held, but always two frames."""
 
 REACH = 4
@@ -50,10 +55,10 @@ LIKE = np.float32(0.08)
 APART = np.float32(0.5)
 """Difference of alphas that does the same."""
 
-AROUND = np.float32(0.2)
+AROUND = np.float32(0.3)
 """Mean difference of alphas around a pixel that does the same."""
 
-NOISE = np.float32(0.03)
+NOISE = np.float32(0.02)
 """Standard deviation of a colour along the motion: of the sensor, and of all that is not affine."""
 
 LOST = np.float32(0.15)
@@ -76,72 +81,127 @@ class Shot:
     Attributes:
         pixels: uint8 or uint16 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, of this frame alone.
+        settled: float32 ``(h, w)``, the answer; `alpha` until there is one.
         thing: Where each pixel of the thing was in the frame before.
         ground: The same for what is behind it.
     """
 
     pixels: NDArray[Any]
     alpha: Float32
+    settled: Float32
     thing: Map
     ground: Map
 
 
-Past = tuple[Shot, ...]
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The frames of one scene that are held, the latest last.
+
+    Attributes:
+        shots: Those frames.
+        waiting: How many of them, the last ones, have had no answer yet.
+    """
+
+    shots: tuple[Shot, ...] = ()
+    waiting: int = 0
+
+    @property
+    def answered(self) -> Window:
+        """What is left when the frames that wait are taken away: to go on from, once they are read again."""
+        return Window(self.shots[: len(self.shots) - self.waiting])
 
 
-def save(past: Past, path: Path) -> None:
-    """Writes the frames held for a run that goes on from here, whole or not at all."""
+def save(window: Window, path: Path) -> None:
+    """Writes the answered frames for a run that goes on from here, whole or not at all."""
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
-        names = Shot.__slots__
+        names, past = Shot.__slots__, window.answered.shots
         np.savez(
             file, **{f"{n}.{name}": getattr(shot, name) for n, shot in enumerate(past) for name in names}
         )
     partial.replace(path)
 
 
-def load(path: Path) -> Past:
+def load(path: Path) -> Window:
     """Reads what `save` wrote."""
     with np.load(path) as kept:
         count = len(kept.files) // len(Shot.__slots__)
-        return tuple(Shot(**{name: kept[f"{n}.{name}"] for name in Shot.__slots__}) for n in range(count))
+        shots = (Shot(**{name: kept[f"{n}.{name}"] for name in Shot.__slots__}) for n in range(count))
+        return Window(tuple(shots))
 
 
-def steadied(past: Past, pixels: NDArray[Any], alpha: Float32) -> tuple[Float32, Past]:
-    """A frame's alpha, with what the frames before tell of its edges.
+def extended(window: Window, pixels: NDArray[Any], alpha: Float32) -> tuple[list[Float32], Window]:
+    """Takes in the next frame of a scene.
 
     Args:
-        past: Frames held, the latest last; none at the beginning and after a cut.
+        window: Frames held; none at the beginning and after a cut.
         pixels: uint8 or uint16 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, what this frame says for itself.
 
     Returns:
-        float32 ``(h, w)`` in [0, 1], and the frames for the next one.
+        Answers of the frames that need not wait any longer, in their order, float32 ``(h, w)`` in [0, 1]; and
+        the frames for the next one.
     """
-    alone = Shot(pixels, alpha, np.eye(3), np.eye(3))
-    if not past or past[-1].pixels.shape != pixels.shape or past[-1].pixels.dtype != pixels.dtype:
-        return alpha, (alone,)
-    last = past[-1]
-    if min(float(alpha.sum()), float(last.alpha.sum())) < LEAST:
-        return alpha, (alone,)
+    if not window.shots or not _goes_on(window.shots[-1], pixels, alpha):
+        begun = _settled(Window((Shot(pixels, alpha, alpha, np.eye(3), np.eye(3)),), 1))
+        return ended(window) + begun[0], begun[1]
+    last = window.shots[-1]
     thing, ground = motions(View(pixels, alpha), View(last.pixels, last.alpha), last.ground)
-    shots = (*past, Shot(pixels, alpha, thing, ground))
-    shots = shots[-max(2, min(HELD, HELD_PIXELS // alpha.size)) :]
-    return _answered(shots), shots
+    longer = Window((*window.shots, Shot(pixels, alpha, alpha, thing, ground)), window.waiting + 1)
+    return _settled(longer)
 
 
-def _answered(shots: Past) -> Float32:
-    now = shots[-1]
-    rows, columns = np.nonzero(_edge(now.alpha))
-    if not len(rows):
-        return now.alpha
+def ended(window: Window) -> list[Float32]:
+    """Answers of all frames that wait: the scene, or the clip, is over."""
+    return _settled(window, ahead=0)[0] if window.waiting else []
+
+
+def _goes_on(last: Shot, pixels: NDArray[Any], alpha: Float32) -> bool:
+    """Whether there is a thing in both frames whose motion can be told."""
+    same = last.pixels.shape == pixels.shape and last.pixels.dtype == pixels.dtype
+    return same and min(float(alpha.sum()), float(last.alpha.sum())) >= LEAST
+
+
+def _settled(window: Window, ahead: int | None = None) -> tuple[list[Float32], Window]:
+    """The answers that enough later frames were seen for, and what is still held.
+
+    What is found for a frame is believed of it by the next ones.
+    """
+    before, usual = _reach(window.shots[-1].alpha.size)
+    ahead = usual if ahead is None else ahead
+    shots, waiting = list(window.shots), window.waiting
+    answers = []
+    while waiting > ahead:
+        at = len(shots) - waiting
+        shots[at] = replace(shots[at], settled=_answered(shots, at))
+        answers.append(shots[at].settled)
+        waiting -= 1
+    return answers, Window(tuple(shots[-(before + waiting) :]), waiting)
+
+
+def _reach(pixels: int) -> tuple[int, int]:
+    """How many frames of so many pixels are held before and after one."""
+    most = max(2, HELD_PIXELS // pixels)
+    ahead = min(AHEAD, (most - 1) // 2)
+    return min(BEFORE, most - 1 - ahead), ahead
+
+
+def _answered(shots: Sequence[Shot], number: int) -> Float32:
+    """Alpha of one of the frames, with what those around it tell of its edges."""
+    before, ahead = _reach(shots[number].alpha.size)
+    first = max(0, number - before)
+    shots, number = shots[first : number + ahead + 1], number - first
+    now = shots[number]
+    rows, columns = np.nonzero(_edge(now.settled))
+    if not len(rows) or len(shots) == 1:
+        return now.settled
     places = np.stack([rows, columns, np.ones_like(rows)]).astype(np.float64)
-    alpha = now.alpha[rows, columns]
-    views = _views(shots, places, alpha)
+    alpha = now.settled[rows, columns]
+    views = _views(shots, number, places, alpha)
     mean = alpha + _weighted(views.trust, views.alphas - alpha)
     slope = _gradient(now)[rows, columns]
-    answer = now.alpha.copy()
-    answer[rows, columns] = np.clip(mean + _told(views, mean, slope), 0, 1)
+    answer = now.settled.copy()
+    answer[rows, columns] = np.clip(mean + _told(views, number, mean, slope), 0, 1)
     return answer
 
 
@@ -166,15 +226,17 @@ class _Views:
     spread: Float32
 
 
-def _views(shots: Past, places: Float64, alpha: Float32) -> _Views:
-    things, grounds = (_back([getattr(shot, layer) for shot in shots]) for layer in ("thing", "ground"))
-    clear = [box((shot.alpha > 0.05).astype(np.float32), 1) < 0.5 for shot in shots]
-    present = _colours(shots[-1], places)[0]
+def _views(shots: Sequence[Shot], number: int, places: Float64, alpha: Float32) -> _Views:
+    things, grounds = (
+        _from(number, [getattr(shot, layer) for shot in shots]) for layer in ("thing", "ground")
+    )
+    clear = [box((shot.settled > 0.05).astype(np.float32), 1) < 0.5 for shot in shots]
+    present = _colours(shots[number], places)[0]
     parts = []
     for shot, thing, ground in zip(shots, things, grounds, strict=True):
         there = thing @ places
         colours, inside = _colours(shot, there)
-        alphas = sampled(shot.alpha, there)
+        alphas = sampled(shot.settled, there)
         off = np.abs(colours - present).mean(axis=-1)
         trust = _alike(off, alphas, alpha, places) * inside
         paths = [other @ np.linalg.inv(ground) @ there for other in grounds]
@@ -182,16 +244,18 @@ def _views(shots: Past, places: Float64, alpha: Float32) -> _Views:
     return _Views(*(np.stack(part).astype(np.float32) for part in zip(*parts, strict=True)))
 
 
-def _back(maps: list[Map]) -> list[Map]:
-    """Maps from the last frame to each, from those that lead to the frame before."""
-    found = [np.eye(3)]
-    for each in reversed(maps[1:]):
-        found.append(each @ found[-1])
-    return found[::-1]
+def _from(number: int, maps: list[Map]) -> list[Map]:
+    """Maps from one of the frames to each, from those that lead to the frame before."""
+    found = [np.eye(3) for _ in maps]
+    for earlier in range(number, 0, -1):
+        found[earlier - 1] = maps[earlier] @ found[earlier]
+    for later in range(number + 1, len(maps)):
+        found[later] = np.linalg.inv(maps[later]) @ found[later - 1]
+    return found
 
 
 def _ground(
-    shots: Past, clear: list[NDArray[np.bool_]], paths: list[Float64]
+    shots: Sequence[Shot], clear: list[NDArray[np.bool_]], paths: list[Float64]
 ) -> tuple[Float32, Float32, Float32]:
     """Mean, presence and variance of the ground at places that are looked up in all frames."""
     count = np.zeros(paths[0].shape[1], np.float32)
@@ -226,12 +290,12 @@ def _alike(off: Float32, alphas: Float32, alpha: Float32, places: Float64) -> Fl
     return np.asarray(np.exp(-unlike), np.float32)
 
 
-def _told(views: _Views, mean: Float32, slope: Float32) -> Float32:
+def _told(views: _Views, number: int, mean: Float32, slope: Float32) -> Float32:
     """What the changes of the ground add to the mean alpha."""
     clear = 1 - mean
     variance = NOISE**2 + np.square(LOST * slope) + views.spread * np.square(clear)
     weight = views.trust * views.known / variance
-    colours, behind = (each - each[-1] for each in (views.colours, views.behind))
+    colours, behind = (each - each[number] for each in (views.colours, views.behind))
     colours, behind = colours - _weighted(weight, colours), behind - _weighted(weight, behind)
     seen = (weight[..., None] * behind * behind).sum(axis=(0, 2))
     follows = (weight[..., None] * behind * colours).sum(axis=(0, 2))

@@ -5,8 +5,9 @@
     frames ── glance ─► steadied ── finish, edges, colours, planes ─► writer ── pieces ─► result
     (thread)     (this thread)               (thread)                  (thread)
 
-Each step is at another frame at the same time. What waits between two steps is bounded, so memory depends on
-the size of a frame and not on how many there are.
+Each step is at another frame at the same time. Edges wait for a few later frames, so a piece ends with what
+was written: a run that goes on from there looks at the frames that waited once more. What waits is bounded,
+so memory depends on the size of a frame and not on how many there are.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mattelike import photos
 from mattelike.errors import BrokenPhotoError
 from mattelike.mattes import Background, Matte
 from mattelike.predictor import Glance, Predictor
-from mattelike.values import Guidance, Metadata, Photo, Pixels
+from mattelike.values import Float32, Guidance, Metadata, Photo, Pixels
 from mattelike.video import edges
 from mattelike.video.clips import Clip
 from mattelike.video.jobs import ClipJob, Summary
@@ -85,13 +86,12 @@ def _made(job: ClipJob, predictor: Predictor, segments: Segments, tell: Tell) ->
     """All pieces that are not there yet; how many there are in the end, and why reading ended early."""
     done = segments.done
     index, begun = len(done), sum(each.frames for each in done)
-    past: edges.Past = ()
-    memory = Memory()
+    window, memory = edges.Window(), Memory()
     if done and job.steady:
-        memory, past = Memory.load(segments.state(index - 1)), edges.load(segments.held(index - 1))
+        memory, window = Memory.load(segments.state(index - 1)), edges.load(segments.held(index - 1))
     background = _background(job)
     with _Reading(job, done[-1].last if done else None, begun) as reading:
-        run = _Run(job, predictor, reading, tell, memory, past)
+        run = _Run(job, predictor, reading, tell, memory, window)
         while not reading.over:
             writer = _writer(job, segments.path(index), background)
             try:
@@ -101,7 +101,7 @@ def _made(job: ClipJob, predictor: Predictor, segments: Segments, tell: Tell) ->
                 writer.discard()
                 raise
             run.memory.save(segments.state(index))
-            edges.save(run.past, segments.held(index))
+            edges.save(run.window, segments.held(index))
             segments.finish(index, piece)
             index += 1
     if not index:
@@ -165,10 +165,28 @@ class _Reading:
         return self.peek() is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Finished:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """A frame that was looked at.
+
+    Attributes:
+        frame: Which.
+        glance: What the model says of it and of those before; None if it could not be read.
+        memory: What the frame after it needs to know.
+        cut: A new scene begins with it.
+    """
+
+    frame: Frame
+    glance: Glance | None
+    memory: Memory
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
     """A frame that only needs to be written."""
 
+    looked: _Looked
     status: str
     prepared: Any
 
@@ -183,13 +201,28 @@ class _Counts:
     broken: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
 
+    def add(self, ready: _Ready) -> None:
+        """One more that is written."""
+        frame = ready.looked.frame
+        self.frames, self.last = self.frames + 1, frame.pts
+        self.statuses[ready.status] += 1
+        if frame.photo is None:
+            self.broken.append(frame.number)
+        if ready.looked.cut:
+            self.cuts.append(frame.number)
+
     def done(self) -> Done:
         """As a value."""
         return Done(self.frames, self.last, dict(self.statuses), tuple(self.broken), tuple(self.cuts))
 
 
 class _Run:
-    """Takes frames through the steps; remembers what the next frame needs."""
+    """Takes frames through the steps; remembers what the next frame needs.
+
+    Attributes:
+        memory: Of the last frame that was written.
+        window: Of the frames whose edges are, or will be, settled.
+    """
 
     def __init__(
         self,
@@ -198,94 +231,111 @@ class _Run:
         reading: _Reading,
         tell: Tell,
         memory: Memory,
-        past: edges.Past,
+        window: edges.Window,
     ) -> None:
-        self.memory, self.past = memory, past
+        self.memory, self.window = memory, window
+        self._latest = memory
+        self._waiting: deque[tuple[_Looked, Matte]] = deque()
+        self._last: _Ready | None = None
         self._job, self._predictor, self._reading, self._tell = job, predictor, reading, tell
 
     def piece(self, writer: Writer, length: int) -> Done:
-        """Mattes of about `length` frames, written in order."""
+        """Mattes of the next `length` frames, as far as they need not wait, written in order."""
         counts = _Counts()
-        finishing: deque[tuple[Frame, Future[_Finished]]] = deque()
+        finishing: deque[Future[list[_Ready]]] = deque()
         writing: deque[Future[None]] = deque()
         with ThreadPoolExecutor(1, "finishing") as finisher, ThreadPoolExecutor(1, "writing") as pen:
 
             def hand_on(most: int) -> None:
                 while len(finishing) > most:
-                    frame, finished = finishing.popleft()
-                    counts.statuses[finished.result().status] += 1
-                    writing.append(pen.submit(writer.add, frame, finished.result().prepared))
-                    self._tell(frame.number)
+                    for ready in finishing.popleft().result():
+                        counts.add(ready)
+                        self.memory = ready.looked.memory
+                        writing.append(pen.submit(writer.add, ready.looked.frame, ready.prepared))
+                        self._tell(ready.looked.frame.number)
                 while len(writing) > most:
                     writing.popleft().result()
 
-            shown: Future[_Finished] | None = None
             try:
                 for frame in self._taken(length):
-                    shown = self._shown(frame, shown, writer, finisher, counts)
-                    counts.frames, counts.last = counts.frames + 1, frame.pts
-                    finishing.append((frame, shown))
+                    finishing.append(finisher.submit(self._settled, self._looked(frame), writer))
                     hand_on(AHEAD)
+                if self._reading.over:
+                    finishing.append(finisher.submit(self._ended, writer))
                 hand_on(0)
             finally:
                 for written in writing:
                     written.cancel()
-                for _, finished in finishing:
+                for finished in finishing:
                     finished.cancel()
         return counts.done()
 
     def _taken(self, length: int) -> Iterator[Frame]:
-        """The frames of a piece: the next one must not begin with what this one has to be shown for."""
+        """The frames read for a piece: at first as many more as wait at its end.
+
+        The next piece must not begin with a frame that this one has to be shown for.
+        """
+        most = length + (edges.AHEAD if self._job.steady and not self._waiting else 0)
         taken = 0
-        while (frame := self._reading.peek()) is not None and (taken < length or frame.photo is None):
+        while (frame := self._reading.peek()) is not None and (taken < most or frame.photo is None):
             taken += 1
             self._reading.next()
             yield frame
 
-    def _shown(
-        self,
-        frame: Frame,
-        last: Future[_Finished] | None,
-        writer: Writer,
-        finisher: ThreadPoolExecutor,
-        counts: _Counts,
-    ) -> Future[_Finished]:
-        if frame.photo is not None:
-            glance, cut = self._looked(frame, frame.photo, counts)
-            return finisher.submit(self._finished, glance, writer, cut)
-        if self._job.broken == "stop":
-            raise BrokenPhotoError(
-                f"{self._job.clip.path}: frame {frame.number} is broken; --broken last or clear goes on"
-            )
-        counts.broken.append(frame.number)
-        if last is not None and self._job.broken == "last":
-            return last
-        return finisher.submit(self._clear, writer)
-
-    def _looked(self, frame: Frame, photo: Photo, counts: _Counts) -> tuple[Glance, bool]:
+    def _looked(self, frame: Frame) -> _Looked:
         """What the model says of a frame and of those before, and whether a new scene begins."""
-        glance = self._predictor.glance(photo, self._job.context)
+        if frame.photo is None:
+            if self._job.broken == "stop":
+                raise BrokenPhotoError(
+                    f"{self._job.clip.path}: frame {frame.number} is broken; --broken last or clear goes on"
+                )
+            return _Looked(frame, None, self._latest)
+        glance = self._predictor.glance(frame.photo, self._job.context)
         if not self._job.steady:
-            return glance, False
-        steady = steadied(self.memory, glance)
-        if steady.cut:
-            counts.cuts.append(frame.number)
-        self.memory = steady.memory
-        return steady.glance, steady.cut
+            return _Looked(frame, glance, self._latest)
+        steady = steadied(self._latest, glance)
+        self._latest = steady.memory
+        return _Looked(frame, steady.glance, steady.memory, steady.cut)
 
-    def _finished(self, glance: Glance, writer: Writer, cut: bool) -> _Finished:
-        matte = self._predictor.finish(glance, refine=self._job.refine)
+    # One frame after the other: a single thread finishes them.
+
+    def _settled(self, looked: _Looked, writer: Writer) -> list[_Ready]:
+        """Takes in a frame; all those that need not wait any longer."""
+        if looked.glance is None:
+            # So nothing waits for more than a few frames, however many cannot be read.
+            return [*self._ended(writer), self._stood_in(looked, writer)]
+        matte = self._predictor.finish(looked.glance, refine=self._job.refine)
         if matte.status == "absent" and not self._job.keep_absent:
             matte = replace(matte, alpha=np.zeros_like(matte.alpha))
-        if self._job.steady and matte.photo.alpha is None:
-            # One frame after the other: a single thread finishes them.
-            past = () if cut else self.past
-            alpha, self.past = edges.steadied(past, matte.photo.pixels, matte.alpha)
-            matte = replace(matte, alpha=alpha)
-        return _Finished(matte.status, writer.prepare(matte))
+        self._waiting.append((replace(looked, glance=None), matte))
+        if not self._job.steady or matte.photo.alpha is not None:
+            return self._released([matte.alpha], writer)
+        before: list[Float32] = []
+        if looked.cut:
+            before, self.window = edges.ended(self.window), edges.Window()
+        answers, self.window = edges.extended(self.window, matte.photo.pixels, matte.alpha)
+        return self._released(before + answers, writer)
 
-    def _clear(self, writer: Writer) -> _Finished:
-        return _Finished("broken", writer.prepare(blank(self._job.clip)))
+    def _ended(self, writer: Writer) -> list[_Ready]:
+        """The frames that wait for others, which do not come."""
+        answers, self.window = edges.ended(self.window), replace(self.window, waiting=0)
+        return self._released(answers, writer)
+
+    def _released(self, answers: list[Float32], writer: Writer) -> list[_Ready]:
+        """The first frames that wait, with their alphas."""
+        ready = []
+        for alpha in answers:
+            looked, matte = self._waiting.popleft()
+            self._last = _Ready(looked, matte.status, writer.prepare(replace(matte, alpha=alpha)))
+            ready.append(self._last)
+        return ready
+
+    def _stood_in(self, looked: _Looked, writer: Writer) -> _Ready:
+        """What is shown for a frame that could not be read."""
+        if self._last is None or self._job.broken != "last":
+            return _Ready(looked, "broken", writer.prepare(blank(self._job.clip)))
+        self._last = replace(self._last, looked=looked)
+        return self._last
 
 
 def black(clip: Clip) -> Photo:
