@@ -242,8 +242,6 @@ def test_what_is_doubted_is_solved_again() -> None:
     assert sad(corrected, scene.alpha) < 0.3 * sad(believed, scene.alpha)
 
 
-
-
 def test_a_veil_whose_doubt_is_all_or_nothing_takes_a_side_and_glass_stays() -> None:
     """Half of a shirt is nobody's answer: either it belongs to the thing or not (a veil in the result)."""
     coarse = np.zeros((96, 96), np.float32)

@@ -150,7 +150,7 @@ class Mortal(Predictor):
 def test_trap_90_a_killed_run_goes_on_by_piece_to_the_same_result(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "piece_length", lambda clip: 3)
+    monkeypatch.setattr(making, "piece_length", lambda clip: 2)
     source = record(tmp_path / "in.mp4", SHOTS, sound="" if suffix == ".webm" else "aac")
     carry_out(job(source, tmp_path / f"whole{suffix}"), toy())
     with pytest.raises(KilledError):
@@ -158,8 +158,8 @@ def test_trap_90_a_killed_run_goes_on_by_piece_to_the_same_result(
     assert not (tmp_path / f"out{suffix}").exists()
     second = Mortal(100)
     summary = carry_out(job(source, tmp_path / f"out{suffix}"), second)
-    # The first piece has three frames; four more, which wait for what comes after them, were looked at.
-    assert (summary.frames, summary.resumed, second.looks) == (8, 3, 5)
+    # The first piece has two frames; five more, which wait for what comes after them, were looked at.
+    assert (summary.frames, summary.resumed, second.looks) == (8, 2, 6)
     for one, other in zip(
         opened(tmp_path / f"out{suffix}"), opened(tmp_path / f"whole{suffix}"), strict=True
     ):

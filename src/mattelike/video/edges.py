@@ -27,14 +27,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mattelike import resampling
 from mattelike.refinement.windows import box
 from mattelike.values import Float32
+from mattelike.video import votes
 from mattelike.video.registration import Float64, Map, View, motions, sampled, within
 
-BEFORE = 4
+BEFORE = 5
 """Frames before a frame that are looked at with it."""
 
-AHEAD = 4
+AHEAD = 5
 """Frames after it."""
 
 HELD_PIXELS = 24_000_000
@@ -74,6 +76,10 @@ LEAST_DOUBT = np.float32(0.01)
 """The same of alphas 0 and 1."""
 
 
+Layers = tuple[list[Map], list[Map]]
+"""How thing and ground moved from one frame to each of several."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
     """A frame that is held.
@@ -82,6 +88,7 @@ class Shot:
         pixels: uint8 or uint16 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, of this frame alone.
         settled: float32 ``(h, w)``, the answer; `alpha` until there is one.
+        small: float32 ``(h', w', 4)``, colours and `settled` at the size at which frames vote.
         thing: Where each pixel of the thing was in the frame before.
         ground: The same for what is behind it.
     """
@@ -89,8 +96,18 @@ class Shot:
     pixels: NDArray[Any]
     alpha: Float32
     settled: Float32
+    small: Float32
     thing: Map
     ground: Map
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any], alpha: Float32, thing: Map, ground: Map) -> Shot:
+        """A frame that has had no answer yet."""
+        return cls(pixels, alpha, alpha, votes.reduced(pixels, alpha), thing, ground)
+
+    def answered(self, alpha: Float32) -> Shot:
+        """The frame with its answer."""
+        return replace(self, settled=alpha, small=votes.reduced(self.pixels, alpha))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,11 +160,11 @@ def extended(window: Window, pixels: NDArray[Any], alpha: Float32) -> tuple[list
         the frames for the next one.
     """
     if not window.shots or not _goes_on(window.shots[-1], pixels, alpha):
-        begun = _settled(Window((Shot(pixels, alpha, alpha, np.eye(3), np.eye(3)),), 1))
+        begun = _settled(Window((Shot.of(pixels, alpha, np.eye(3), np.eye(3)),), 1))
         return ended(window) + begun[0], begun[1]
     last = window.shots[-1]
     thing, ground = motions(View(pixels, alpha), View(last.pixels, last.alpha), last.ground)
-    longer = Window((*window.shots, Shot(pixels, alpha, alpha, thing, ground)), window.waiting + 1)
+    longer = Window((*window.shots, Shot.of(pixels, alpha, thing, ground)), window.waiting + 1)
     return _settled(longer)
 
 
@@ -173,7 +190,7 @@ def _settled(window: Window, ahead: int | None = None) -> tuple[list[Float32], W
     answers = []
     while waiting > ahead:
         at = len(shots) - waiting
-        shots[at] = replace(shots[at], settled=_answered(shots, at))
+        shots[at] = shots[at].answered(_answered(shots, at))
         answers.append(shots[at].settled)
         waiting -= 1
     return answers, Window(tuple(shots[-(before + waiting) :]), waiting)
@@ -191,18 +208,29 @@ def _answered(shots: Sequence[Shot], number: int) -> Float32:
     before, ahead = _reach(shots[number].alpha.size)
     first = max(0, number - before)
     shots, number = shots[first : number + ahead + 1], number - first
-    now = shots[number]
-    rows, columns = np.nonzero(_edge(now.settled))
-    if not len(rows) or len(shots) == 1:
-        return now.settled
+    if len(shots) == 1:
+        return shots[0].settled
+    things = _from(number, [shot.thing for shot in shots])
+    grounds = _from(number, [shot.ground for shot in shots])
+    voted = _voted(shots, number, (things, grounds))
+    rows, columns = np.nonzero(_edge(voted))
+    if not len(rows):
+        return voted
     places = np.stack([rows, columns, np.ones_like(rows)]).astype(np.float64)
-    alpha = now.settled[rows, columns]
-    views = _views(shots, number, places, alpha)
+    alpha = voted[rows, columns]
+    views = _views(shots, number, (things, grounds), places, alpha)
     mean = alpha + _weighted(views.trust, views.alphas - alpha)
-    slope = _gradient(now)[rows, columns]
-    answer = now.settled.copy()
+    slope = _gradient(shots[number])[rows, columns]
+    answer = voted.copy()
     answer[rows, columns] = np.clip(mean + _told(views, number, mean, slope), 0, 1)
     return answer
+
+
+def _voted(shots: Sequence[Shot], number: int, layers: Layers) -> Float32:
+    """Alpha of one of the frames where those around it see a region otherwise."""
+    now = shots[number].settled
+    added = votes.change([shot.small for shot in shots], number, layers, now.shape)
+    return np.clip(now + resampling.resize(added, now.shape), 0, 1) if added.any() else now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,10 +254,8 @@ class _Views:
     spread: Float32
 
 
-def _views(shots: Sequence[Shot], number: int, places: Float64, alpha: Float32) -> _Views:
-    things, grounds = (
-        _from(number, [getattr(shot, layer) for shot in shots]) for layer in ("thing", "ground")
-    )
+def _views(shots: Sequence[Shot], number: int, layers: Layers, places: Float64, alpha: Float32) -> _Views:
+    things, grounds = layers
     clear = [box((shot.settled > 0.05).astype(np.float32), 1) < 0.5 for shot in shots]
     present = _colours(shots[number], places)[0]
     parts = []
