@@ -515,6 +515,33 @@ def test_a_context_for_a_trained_head_leaves_out_what_is_half_the_thing() -> Non
     assert np.array_equal(read.weights, free.weights[~left_out.reshape(-1)])
 
 
+@pytest.mark.parametrize(
+    ("presence", "head", "lifted"),
+    [(0.5, "icon-flex", True), (0.01, "icon-flex", False), (0.5, "free", False)],
+)
+def test_doubt_about_presence_does_not_pale_alpha(monkeypatch, presence, head, lifted):
+    """Presence is reported beside alpha, never multiplied into it; where the kind is absent alpha stays."""
+    predictor = toy(replace(CARD, head=head, absent_below=0.1))
+    context = predictor.encode(REFERENCE.pixels, ml.Mask(THING))
+    answer = ToyModel.alpha
+
+    def saying(level):
+        def alpha(self, *given):
+            coarse = answer(self, *given)
+            square = np.zeros_like(coarse.alpha)
+            square[40:90, 60:120] = level
+            return replace(coarse, alpha=square, presence=presence)
+
+        return alpha
+
+    monkeypatch.setattr(ToyModel, "alpha", saying(0.4))
+    found = predictor.glance(REFERENCE.pixels, context).coarse.alpha
+    assert found.max() == pytest.approx(0.95 if lifted else 0.4, abs=1e-6)
+    assert not found[:40].any()
+    monkeypatch.setattr(ToyModel, "alpha", saying(0.97))
+    assert predictor.glance(REFERENCE.pixels, context).coarse.alpha.max() == np.float32(0.97)
+
+
 def test_an_answer_that_is_no_number_is_an_error_and_no_matte(monkeypatch):
     predictor = toy()
     context = predictor.encode(REFERENCE.pixels, ml.Mask(THING))

@@ -35,6 +35,10 @@ THUMBNAIL_SIDE = 256
 # the embedded model 10 of 10 pairs of one kind lie above it, and 12 of 20 pairs of two kinds.
 ALIKE = 0.5
 
+# How solid an answer is made that only doubts whether the kind is there, and from which on: below that it
+# has found nothing.
+SOLID, PALEST = 0.95, 0.1
+
 
 def load(
     model: str = "embedded", *, device: str = "auto", threads: int | None = None, **options: object
@@ -296,9 +300,11 @@ class Predictor:
         """
         context.check(self.card)
         guidance = self.model.guide(seen.features, context)
-        return Glance(
-            seen.photo, seen.frame, guidance, self.model.alpha(seen.images, seen.features, guidance)
-        )
+        coarse = self.model.alpha(seen.images, seen.features, guidance)
+        if self.card.head == "icon-flex" and coarse.presence is not None:
+            there = status_of(coarse.presence, self.card.absent_below, self.card.present_from) != "absent"
+            coarse = replace(coarse, alpha=_if_there(coarse.alpha)) if there else coarse
+        return Glance(seen.photo, seen.frame, guidance, coarse)
 
     def itself(self, photo: PhotoLike, prompt: Prompt) -> tuple[Context, Seen]:
         """A photo as its own reference (the paper's "Ours*"), looked at once by a model that can.
@@ -448,6 +454,21 @@ def _truncated(alpha: Float32, depth: int) -> Float32:
     top = np.float32(2**depth - 1)
     result: Float32 = np.floor(alpha * top) / top
     return result
+
+
+def _if_there(alpha: Float32) -> Float32:
+    """Alpha of the kind if it is there: whether it is there is for `Matte.presence` to say.
+
+    The flex head lets its doubt about that pale the whole answer. What it finds is brought up to `SOLID`; an
+    answer that is solid somewhere stays as it is.
+    """
+    # The mean of alpha, by its own fourth power: how solid the most solid of it is, however small that is.
+    weight = np.square(np.square(alpha.astype(np.float64)))
+    solid = float((weight * alpha).sum() / max(float(weight.sum()), 1e-9))
+    if not PALEST < solid < SOLID:
+        return alpha
+    lifted: Float32 = np.minimum(alpha * np.float32(SOLID / solid), np.float32(1))
+    return lifted
 
 
 def _under(levels: Float32, alpha: Pixels) -> Float32:
