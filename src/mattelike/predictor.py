@@ -36,8 +36,10 @@ THUMBNAIL_SIDE = 256
 ALIKE = 0.5
 
 # How solid an answer is made that only doubts whether the kind is there, and from which on: below that it
-# has found nothing.
+# has found nothing. Only what is nearly as solid as the most solid of it is lifted: what is paler is doubted
+# for reasons of its own.
 SOLID, PALEST = 0.95, 0.1
+LIFTED_FROM, LIFTED_TO = 0.5, 0.9
 
 
 def load(
@@ -467,7 +469,8 @@ def _if_there(alpha: Float32) -> Float32:
     solid = float((weight * alpha).sum() / max(float(weight.sum()), 1e-9))
     if not PALEST < solid < SOLID:
         return alpha
-    lifted: Float32 = np.minimum(alpha * np.float32(SOLID / solid), np.float32(1))
+    share = np.clip((alpha / solid - LIFTED_FROM) / (LIFTED_TO - LIFTED_FROM), 0, 1)
+    lifted: Float32 = np.minimum(alpha * (1 + (SOLID / solid - 1) * share), 1).astype(np.float32)
     return lifted
 
 
