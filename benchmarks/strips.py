@@ -51,9 +51,7 @@ def strip(clip: Path, predictor: ml.Predictor, count: int, height: int) -> tuple
         matte = predictor.finish(known.glance)
         if known.cut:
             cuts.append(number)
-            alphas += edges.ended(window)
-            window = edges.Window()
-        answers, window = edges.extended(window, matte.photo.pixels, matte.alpha)
+        answers, window = edges.extended(window, matte.photo.pixels, matte.alpha, cut=known.cut)
         alphas += answers
         mattes.append(matte)
         alone.append(predictor.finish(glance))

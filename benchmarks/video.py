@@ -56,10 +56,7 @@ def steadiness(names: list[str], model: str, threads: int) -> None:
             memory = known.memory
             matte = predictor.finish(known.glance)
             coarse.append(matte.alpha)
-            if known.cut:
-                steady += edges.ended(window)
-                window = edges.Window()
-            answers, window = edges.extended(window, matte.photo.pixels, matte.alpha)
+            answers, window = edges.extended(window, matte.photo.pixels, matte.alpha, cut=known.cut)
             steady += answers
         steady += edges.ended(window)
         single = np.stack(alone)

@@ -107,7 +107,7 @@ class Shot:
 
     def answered(self, alpha: Float32) -> Shot:
         """The frame with its answer."""
-        return replace(self, settled=alpha, small=votes.reduced(self.pixels, alpha))
+        return replace(self, settled=alpha, small=votes.with_alpha(self.small, alpha))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,19 +147,22 @@ def load(path: Path) -> Window:
         return Window(tuple(shots))
 
 
-def extended(window: Window, pixels: NDArray[Any], alpha: Float32) -> tuple[list[Float32], Window]:
-    """Takes in the next frame of a scene.
+def extended(
+    window: Window, pixels: NDArray[Any], alpha: Float32, *, cut: bool = False
+) -> tuple[list[Float32], Window]:
+    """Takes in the next frame.
 
     Args:
-        window: Frames held; none at the beginning and after a cut.
+        window: Frames held; none at the beginning.
         pixels: uint8 or uint16 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, what this frame says for itself.
+        cut: A new scene begins with it: the frames before it wait no longer.
 
     Returns:
         Answers of the frames that need not wait any longer, in their order, float32 ``(h, w)`` in [0, 1]; and
         the frames for the next one.
     """
-    if not window.shots or not _goes_on(window.shots[-1], pixels, alpha):
+    if cut or not window.shots or not _goes_on(window.shots[-1], pixels, alpha):
         begun = _settled(Window((Shot.of(pixels, alpha, np.eye(3), np.eye(3)),), 1))
         return ended(window) + begun[0], begun[1]
     last = window.shots[-1]

@@ -310,11 +310,8 @@ class _Run:
         self._waiting.append((replace(looked, glance=None), matte))
         if not self._job.steady or matte.photo.alpha is not None:
             return self._released([matte.alpha], writer)
-        before: list[Float32] = []
-        if looked.cut:
-            before, self.window = edges.ended(self.window), edges.Window()
-        answers, self.window = edges.extended(self.window, matte.photo.pixels, matte.alpha)
-        return self._released(before + answers, writer)
+        answers, self.window = edges.extended(self.window, matte.photo.pixels, matte.alpha, cut=looked.cut)
+        return self._released(answers, writer)
 
     def _ended(self, writer: Writer) -> list[_Ready]:
         """The frames that wait for others, which do not come."""

@@ -54,6 +54,12 @@ def reduced(pixels: NDArray[Any], alpha: Float32) -> Float32:
     return np.dstack([rgb, resampling.area(alpha, size)]).astype(np.float32)
 
 
+def with_alpha(frame: Float32, alpha: Float32) -> Float32:
+    """A `reduced` frame with another alpha, ``(h, w)``; its colours are not looked at again."""
+    small = resampling.area(alpha, (frame.shape[0], frame.shape[1]))
+    return np.dstack([frame[..., :3], small]).astype(np.float32)
+
+
 def change(
     frames: Sequence[Float32], number: int, layers: Sequence[Sequence[Map]], shape: tuple[int, ...]
 ) -> Float32:
