@@ -20,6 +20,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,19 +54,13 @@ class Question:
         name: Thing, background and seed.
         pixels: uint8 ``(h, w, 3)``.
         alpha: float32 ``(h, w)``, exact.
-        coarse: Coarse alphas by kind.
-        doubt: Their expected errors, of those that say.
+        coarse: What is refined, by kind; the expected error is known only of a network's answer.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     alpha: Float32
-    coarse: dict[str, Float32]
-    doubt: dict[str, Float32]
-
-    def doubted(self, coarse: Float32) -> Float32 | None:
-        """The expected error of one of the coarse alphas."""
-        return next((self.doubt.get(kind) for kind, each in self.coarse.items() if each is coarse), None)
+    coarse: dict[str, Coarse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +112,13 @@ def questions(opened: pack.Pack, rows: list[dict[str, str]]) -> Iterator[Questio
         # Of a thing that is solid nowhere, half of its most.
         solid = alpha > 0.5 * alpha.max()
         pixels = levels(np.ascontiguousarray(made.rgb.permute(1, 2, 0).numpy()))
-        said = embedded(predictor, pixels, solid)
+        mask = refining_coarse.softened(torch.from_numpy(solid.astype(np.float32)), 4).numpy()
         coarse = {
-            "answer": as_answered(alpha, int(row["seed"])),
-            "mask": refining_coarse.softened(torch.from_numpy(solid.astype(np.float32)), 4).numpy(),
-            "embedded": said.alpha,
+            "answer": Coarse(as_answered(alpha, int(row["seed"]))),
+            "mask": Coarse(mask),
+            "embedded": embedded(predictor, pixels, solid),
         }
-        doubt = {} if said.uncertainty is None else {"embedded": said.uncertainty}
-        yield Question(f"{row['thing']} over {row['ground'] or 'its own'}", pixels, alpha, coarse, doubt)
+        yield Question(f"{row['thing']} over {row['ground'] or 'its own'}", pixels, alpha, coarse)
 
 
 def as_answered(alpha: Float32, seed: int) -> Float32:
@@ -147,32 +141,35 @@ def embedded(predictor: ml.Predictor, pixels: NDArray[np.uint8], solid: Bool) ->
 # --- ways --------------------------------------------------------------------------------------------
 
 
-def of_coarse(network: EdgeGraph | None) -> dict[str, Callable[[Question, Float32], Float32]]:
+def of_coarse(network: EdgeGraph | None) -> dict[str, Callable[[Question, Coarse], Float32]]:
     """Ways that start from a coarse alpha."""
 
-    def guided(question: Question, coarse: Float32) -> Float32:
-        image = question.pixels.astype(np.float32) / 255
-        radius = round(BAND * SIDE / coarse.shape[0])
-        return refinement.guided(image, enlarged(coarse, SIDE, SIDE), radius).clip(0, 1)
+    def enlarged_one(coarse: Coarse) -> tuple[Float32, int]:
+        """The coarse alpha at the picture's size, and how wide its band is there."""
+        return enlarged(coarse.alpha, SIDE, SIDE), round(BAND * SIDE / coarse.alpha.shape[0])
 
-    def closed(question: Question, coarse: Float32) -> Float32:
-        radius = round(BAND * SIDE / coarse.shape[0])
-        return closed_form(question, refinement.trimap(enlarged(coarse, SIDE, SIDE), radius=radius))
+    def guided(question: Question, coarse: Coarse) -> Float32:
+        alpha, radius = enlarged_one(coarse)
+        return refinement.guided(question.pixels.astype(np.float32) / 255, alpha, radius).clip(0, 1)
 
-    ways: dict[str, Callable[[Question, Float32], Float32]] = {
-        "bilinear": lambda question, coarse: enlarged(coarse, SIDE, SIDE),
+    def closed(question: Question, coarse: Coarse) -> Float32:
+        alpha, radius = enlarged_one(coarse)
+        return closed_form(question, refinement.trimap(alpha, radius=radius))
+
+    def refined(question: Question, coarse: Coarse, network: EdgeGraph | None = None) -> Float32:
+        found = refinement.refine(
+            question.pixels, coarse.alpha, uncertainty=coarse.uncertainty, network=network
+        )
+        return found.alpha
+
+    ways: dict[str, Callable[[Question, Coarse], Float32]] = {
+        "bilinear": lambda _question, coarse: enlarged_one(coarse)[0],
         "guided": guided,
-        "multilevel": lambda question, coarse: (
-            refinement.refine(question.pixels, coarse, uncertainty=question.doubted(coarse)).alpha
-        ),
+        "multilevel": refined,
         "closed": closed,
     }
     if network is not None:
-        ways["ours"] = lambda question, coarse: (
-            refinement.refine(
-                question.pixels, coarse, uncertainty=question.doubted(coarse), network=network
-            ).alpha
-        )
+        ways["ours"] = partial(refined, network=network)
     return ways
 
 

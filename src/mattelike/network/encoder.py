@@ -7,15 +7,19 @@ channels ("heads") that are L2-normalised and compared by `mattelike.similarity`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from mattelike.errors import SettingsError
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.layers import ChannelNorm, Mixer, SelfAttention, upsampled
 
 STRIDE = 16
+# Stages of the backbone that can be wide heads: those at the stride of tokens, or coarser.
+KINDS_STAGES = (3, 4, 5, 6)
 # Channels of a place in `Grouping`.
 PLACE_CHANNELS = 4
 
@@ -32,8 +36,10 @@ class EncoderSettings:
         blocks: Mixers at stride 16.
         attention: Whether one layer of attention among all cells goes before the last mixer.
         tuned_from: Index of the first backbone stage that is trained; 7 trains none.
-        kinds_head: Add two wide heads of the backbone's own features, untrained: what ImageNet knows of
-            kinds, which training on few kinds would lose.
+        kinds_head: Add wide heads of the backbone's own features, untrained: what ImageNet knows of kinds,
+            which training on few kinds would lose.
+        kinds_stages: Indices of the backbone stages whose outputs are the wide heads, one each; 3 and 4 are
+            at stride 16, 5 and 6 at stride 32.
         grouping: Channels that learn which cells make one thing; 0 for none.
     """
 
@@ -45,14 +51,22 @@ class EncoderSettings:
     attention: bool = True
     tuned_from: int = 7
     kinds_head: bool = False
+    kinds_stages: tuple[int, ...] = (4, 6)
     grouping: int = 0
 
 
 class Encoder(nn.Module):
-    """Image to tokens and skips. Module names are the keys of its checkpoints."""
+    """Image to tokens and skips. Module names are the keys of its checkpoints.
+
+    Raises:
+        SettingsError: A wide head of a stage that is finer than a token.
+    """
 
     def __init__(self, settings: EncoderSettings, backbone: EfficientNetLite | None = None) -> None:
         super().__init__()
+        wrong = [stage for stage in settings.kinds_stages if stage not in KINDS_STAGES]
+        if wrong:
+            raise SettingsError(f"encoder.kinds_stages: {wrong[0]} is not one of {KINDS_STAGES}")
         self.settings = settings
         self.backbone = backbone if backbone is not None else EfficientNetLite(settings.variant)
         channels = self.backbone.channels
@@ -72,15 +86,16 @@ class Encoder(nn.Module):
             self.grouping = Grouping(width, settings.grouping)
         # exp of these: sharpness of inter- and intra-similarity, one a head; the wide heads' cosines lie
         # closer together.
-        wide = [3.0, 3.0] if settings.kinds_head else []
+        wide = [3.0] * len(self.whole_channels)
         self.log_temperatures = nn.Parameter(torch.tensor([2.3] * settings.heads + wide))
         self.log_affinities = nn.Parameter(torch.tensor([2.6] * settings.heads + wide))
 
     @property
     def whole_channels(self) -> tuple[int, ...]:
         """Widths of the wide heads; none without them."""
-        channels = self.backbone.channels
-        return (channels[4], channels[6]) if self.settings.kinds_head else ()
+        if not self.settings.kinds_head:
+            return ()
+        return tuple(self.backbone.channels[stage] for stage in self.settings.kinds_stages)
 
     @property
     def grouping_channels(self) -> int:
@@ -132,7 +147,7 @@ class Encoder(nn.Module):
         x = parts["mid"] + parts["fine"] + upsampled(low, like=taps[4])
         x = self.norm(self.blocks(x))
         groups = [self.tokens(x).float()] if self.settings.heads else []
-        groups += [kinds(taps[4], taps[6])] if self.settings.kinds_head else []
+        groups += [kinds(taps, self.settings.kinds_stages)] if self.settings.kinds_head else []
         groups += [self.grouping(x)] if self.settings.grouping else []
         tokens = torch.cat(groups, dim=1)
         return tokens, (x, taps[2], taps[1], taps[0])
@@ -163,10 +178,9 @@ class Grouping(nn.Module):
 
 
 @torch.no_grad()
-def untouched_kinds(backbone: EfficientNetLite, images: Tensor) -> Tensor:
+def untouched_kinds(backbone: EfficientNetLite, images: Tensor, stages: Sequence[int]) -> Tensor:
     """`kinds` of a backbone as it came, for images as `Encoder.forward` takes them."""
-    taps = backbone(images)
-    return kinds(taps[4], taps[6])
+    return kinds(backbone(images), stages)
 
 
 def placed(grid: Tensor) -> Tensor:
@@ -180,15 +194,19 @@ def placed(grid: Tensor) -> Tensor:
     return torch.cat([down, across])[None]
 
 
-def kinds(fine: Tensor, deep: Tensor) -> Tensor:
-    """The backbone's own features as tokens: strides 16 and 32, each brought to length one, side by side.
+def kinds(taps: Sequence[Tensor], stages: Sequence[int]) -> Tensor:
+    """The backbone's own features as tokens: outputs of its stages, each brought to length one, side by side.
 
     Args:
-        fine: ``(b, c, h, w)``.
-        deep: ``(b, c', h / 2, w / 2)``.
+        taps: Outputs ``(b, c_i, h_i, w_i)`` of all seven stages.
+        stages: Which of them, from 3 on.
 
     Returns:
-        ``(b, c + c', h, w)``, float32.
+        ``(b, sum of their c_i, h, w)`` at stride 16, float32.
     """
-    parts = [x.float() / x.float().square().sum(dim=1, keepdim=True).add(1e-6).sqrt() for x in (fine, deep)]
-    return torch.cat([parts[0], upsampled(parts[1], like=fine)], dim=1)
+    parts = []
+    for stage in stages:
+        x = taps[stage].float()
+        x = x / x.square().sum(dim=1, keepdim=True).add(1e-6).sqrt()
+        parts.append(upsampled(x, like=taps[4]) if stage > 4 else x)
+    return torch.cat(parts, dim=1)

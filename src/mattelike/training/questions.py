@@ -97,7 +97,7 @@ def judged(
         found["grouping"] = things_together(looked.grouping[:, 0], batch.things, batch.weights)
     if untouched is not None:
         with torch.autocast(device, dtype=precision, enabled=precision is not None):
-            before = untouched_kinds(untouched, looked.images)
+            before = untouched_kinds(untouched, looked.images, model.encoder.settings.kinds_stages)
         whole = model.encoder.whole_channels
         found["untouched"] = drifted(
             looked.tokens[-len(whole) :], similarity.split_families(before, 0, whole)
