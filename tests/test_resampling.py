@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mattelike.resampling import all_set, any_set, area, nearest, resize
+from mattelike.resampling import all_set, any_set, area, bilinear, nearest, resize
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 seeds = st.integers(0, 2**32 - 1)
@@ -38,6 +38,30 @@ def test_area_is_the_exact_average_whether_or_not_sizes_divide(seed, shape, grid
     array = random.random(shape)
     extent = tuple(Fraction(int(random.integers(1, 6 * g + 1)), 6) for g in grid)
     np.testing.assert_allclose(area(array, grid, extent), slow_area(array, grid, extent), atol=3e-7)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("times", [1, 2, 3, 16, 17])
+def test_area_of_whole_pixels_is_their_mean_of_every_depth(dtype, times):
+    picture = (np.random.default_rng(times).random((5 * times, 3 * times, 4)) * 255).astype(dtype)
+    blocks = picture.reshape(5, times, 3, times, 4).astype(np.float64)
+    np.testing.assert_allclose(area(picture, (5, 3)), blocks.mean(axis=(1, 3)), rtol=1e-6)
+
+
+@given(seeds, sizes, st.sampled_from([(), (1,), (4,)]), st.sampled_from([np.uint8, np.uint16, np.float32]))
+def test_values_between_pixels_are_those_around_each_by_its_nearness(seed, size, channels, dtype):
+    random = np.random.default_rng(seed)
+    array = (random.random((*size, *channels)) * 200).astype(dtype)
+    places = random.uniform(-2, 42, (2, 5, 7))
+    found = bilinear(array, *places)
+    assert found.dtype == np.float32 and found.shape == (5, 7, *channels)
+    down, across = (
+        np.clip(1 - np.abs(np.clip(each, 0, n - 1)[..., None] - np.arange(n)), 0, None)
+        for each, n in zip(places, size, strict=True)
+    )
+    np.testing.assert_allclose(found, np.einsum("abr,abc,rc...->ab...", down, across, array), rtol=1e-5)
+    rows, columns = (random.integers(0, n, 9) for n in size)
+    np.testing.assert_array_equal(bilinear(array, rows.astype(np.float64), columns), array[rows, columns])
 
 
 @given(seeds, sizes, st.tuples(st.integers(1, 12), st.integers(1, 12)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ Size = tuple[int, int]
 Extent = tuple[Fraction, Fraction]
 
 _BAND = 1 << 18  # values worked on at a time: 1 MB of float32, which stays in the cache
+_FEW = 16  # pixels of a cell that are added one after the other, for many cells at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,13 @@ class _Cell:
     length: float
 
 
-def _cells(pixels: int, cells: int, extent: Fraction) -> Iterator[_Cell]:
+@lru_cache(64)
+def _cells(pixels: int, cells: int, extent: Fraction) -> tuple[_Cell, ...]:
     """The cells along one axis, cut off where the picture ends. Integers, so that no edge is ever rounded."""
+    return tuple(_cut(pixels, cells, extent))
+
+
+def _cut(pixels: int, cells: int, extent: Fraction) -> Iterator[_Cell]:
     scale, unit = extent.numerator, pixels * extent.denominator  # an edge is index * unit / scale pixels
     for index in range(cells):
         low, high = (min(edge * unit, pixels * scale) for edge in (index, index + 1))
@@ -63,6 +70,8 @@ def _turned(array: NDArray[Any]) -> NDArray[Any]:
 
 def _mean_rows(array: NDArray[Any], cells: int, extent: Fraction) -> Float32:
     means = np.zeros((cells, *array.shape[1:]), np.float32)
+    if extent == cells and len(array) % cells == 0 and len(array) <= _FEW * cells:
+        return _mean_of_whole_rows(array, means)
     for index, cell in enumerate(_cells(array.shape[0], cells, extent)):
         if cell.length == 0:
             continue
@@ -73,6 +82,19 @@ def _mean_rows(array: NDArray[Any], cells: int, extent: Fraction) -> Float32:
         total -= np.multiply(array[cell.start], 1 - cell.head, dtype=np.float64)
         total -= np.multiply(array[cell.stop - 1], 1 - cell.tail, dtype=np.float64)
         means[index] = total / cell.length
+    return means
+
+
+def _mean_of_whole_rows(array: NDArray[Any], means: Float32) -> Float32:
+    """`_mean_rows` where every cell is the same whole number of pixels, many cells at a time."""
+    each = len(array) // len(means)
+    step = max(1, _BAND // max(1, means[0].size))
+    for top in range(0, len(means), step):
+        band = array[top * each : (top + step) * each]
+        total = band[::each].astype(np.float64)
+        for offset in range(1, each):
+            total += band[offset::each]
+        means[top : top + step] = total / each
     return means
 
 
@@ -122,6 +144,44 @@ def nearest(array: NDArray[Any], size: Size) -> NDArray[Any]:
     rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(size, array.shape, strict=False))
     picked: NDArray[Any] = array[rows[:, None], columns[None, :]]
     return picked
+
+
+def bilinear(array: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> Float32:
+    """Values between pixels; beyond the edge those of the edge, at whole numbers the very ones.
+
+    Args:
+        array: ``(h, w)`` or ``(h, w, c)``, of bytes or float32.
+        rows: Places, floats of any shape; here 0 is the middle of the first pixel.
+        columns: The same shape.
+
+    Returns:
+        float32, the shape of `rows` ``[, c]``; in memory one plane a channel, which is what arithmetic likes.
+    """
+    height, width = array.shape[:2]
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    top, left = rows.astype(np.intp), columns.astype(np.intp)
+    down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
+    start = top * width + left
+    beside, below = left < width - 1, np.where(top < height - 1, width, 0)
+    cells = array.reshape(height * width, -1)
+
+    def along(at: NDArray[np.intp]) -> Float32:
+        first, second = _planes(cells.take(at, axis=0)), _planes(cells.take(at + beside, axis=0))
+        second -= first
+        second *= right
+        second += first
+        return second
+
+    upper, lower = along(start), along(start + below)
+    lower -= upper
+    lower *= down
+    lower += upper
+    return np.moveaxis(lower, 0, -1) if array.ndim == 3 else lower[0]
+
+
+def _planes(values: NDArray[Any]) -> Float32:
+    """Channels first, in memory too."""
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
 
 
 def _enlarge_rows(array: NDArray[Any], rows: int) -> Float32:

@@ -259,7 +259,7 @@ class _Views:
 
 def _views(shots: Sequence[Shot], number: int, layers: Layers, places: Float64, alpha: Float32) -> _Views:
     things, grounds = layers
-    clear = [box((shot.settled > 0.05).astype(np.float32), 1) < 0.5 for shot in shots]
+    bare = [_bare(shot) for shot in shots]
     present = _colours(shots[number], places)[0]
     parts = []
     for shot, thing, ground in zip(shots, things, grounds, strict=True):
@@ -269,7 +269,7 @@ def _views(shots: Sequence[Shot], number: int, layers: Layers, places: Float64, 
         off = np.abs(colours - present).mean(axis=-1)
         trust = _alike(off, alphas, alpha, places) * inside
         paths = [other @ np.linalg.inv(ground) @ there for other in grounds]
-        parts.append((colours, alphas, trust, *_ground(shots, clear, paths)))
+        parts.append((colours, alphas, trust, *_ground(bare, paths)))
     return _Views(*(np.stack(part).astype(np.float32) for part in zip(*parts, strict=True)))
 
 
@@ -283,22 +283,27 @@ def _from(number: int, maps: list[Map]) -> list[Map]:
     return found
 
 
-def _ground(
-    shots: Sequence[Shot], clear: list[NDArray[np.bool_]], paths: list[Float64]
-) -> tuple[Float32, Float32, Float32]:
+def _bare(shot: Shot) -> NDArray[Any]:
+    """Colours and, all or nothing, where there is nothing of the thing around: ``(h, w, 4)``."""
+    clear = box((shot.settled > 0.05).astype(np.float32), 1) < 0.5
+    most = np.iinfo(shot.pixels.dtype).max
+    return np.dstack([shot.pixels, clear.astype(shot.pixels.dtype) * most])
+
+
+def _ground(bare: Sequence[NDArray[Any]], paths: Sequence[Float64]) -> tuple[Float32, Float32, Float32]:
     """Mean, presence and variance of the ground at places that are looked up in all frames."""
     count = np.zeros(paths[0].shape[1], np.float32)
-    total, squares = np.zeros((len(count), 3), np.float32), np.zeros(len(count), np.float32)
-    for shot, free, path in zip(shots, clear, paths, strict=True):
-        colours, inside = _colours(shot, path)
-        seen = inside * (sampled(free.astype(np.float32), path) > 0.99)
+    total, squares = np.zeros((3, len(count)), np.float32), np.zeros(len(count), np.float32)
+    for frame, path in zip(bare, paths, strict=True):
+        *colours, free = sampled(frame, path).T / np.float32(np.iinfo(frame.dtype).max)
+        seen = within(path, frame.shape) * (free > 0.99)
         count += seen
-        total += colours * seen[:, None]
-        squares += np.square(colours).sum(axis=-1) * seen
+        total += np.stack(colours) * seen
+        squares += sum(np.square(colour) for colour in colours) * seen
     often = np.maximum(count, 1)
-    mean = total / often[:, None]
-    spread = np.maximum(squares / often - np.square(mean).sum(axis=-1), 0) / 3
-    return np.asarray(mean, np.float32), np.minimum(count, 1), np.asarray(spread, np.float32)
+    mean = total / often
+    spread = np.maximum(squares / often - np.square(mean).sum(axis=0), 0) / 3
+    return np.asarray(mean.T, np.float32), np.minimum(count, 1), np.asarray(spread, np.float32)
 
 
 def _alike(off: Float32, alphas: Float32, alpha: Float32, places: Float64) -> Float32:

@@ -55,21 +55,10 @@ def followed(values: Float32, motion: Float32) -> Float32:
         values: float32 ``(h, w)`` or ``(h, w, c)``.
         motion: float32 ``(2, h, w)``, from `flow`.
     """
-    height, width = values.shape[:2]
-    rows = np.clip(np.arange(height, dtype=np.float32)[:, None] + motion[0], 0, height - 1)
-    columns = np.clip(np.arange(width, dtype=np.float32)[None] + motion[1], 0, width - 1)
-    top, left = rows.astype(np.intp), columns.astype(np.intp)
-    down, right = rows - top, columns - left
-    if values.ndim == 3:
-        down, right = down[..., None], right[..., None]
-    flat = values.reshape(height * width, *values.shape[2:])
-    start = top * width + left
-    along = np.where(left < width - 1, 1, 0)
-    below = np.where(top < height - 1, width, 0)
-    upper = flat[start] + right * (flat[start + along] - flat[start])
-    lower = flat[start + below] + right * (flat[start + below + along] - flat[start + below])
-    result: Float32 = upper + down * (lower - upper)
-    return result
+    height, width = motion.shape[1:]
+    rows = np.arange(height, dtype=np.float32)[:, None] + motion[0]
+    columns = np.arange(width, dtype=np.float32)[None] + motion[1]
+    return resampling.bilinear(values, rows, columns)
 
 
 def halved(image: Float32) -> Float32:

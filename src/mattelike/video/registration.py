@@ -196,17 +196,7 @@ def within(places: NDArray[np.floating[Any]], shape: tuple[int, ...]) -> Float32
 
 def sampled(values: NDArray[Any], places: Float64) -> Float32:
     """Values at places ``(3, n)`` between pixels: bilinear, kept inside; at whole numbers the very ones."""
-    height, width = values.shape[:2]
-    rows, columns = np.clip(places[0], 0, height - 1), np.clip(places[1], 0, width - 1)
-    top, left = rows.astype(np.intp), columns.astype(np.intp)
-    below, beside = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
-    down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
-    if values.ndim == 3:
-        down, right = down[:, None], right[:, None]
-    corners = ((top, left), (top, beside), (below, left), (below, beside))
-    first, second, third, fourth = (values[corner].astype(np.float32) for corner in corners)
-    upper, lower = first + right * (second - first), third + right * (fourth - third)
-    return np.asarray(upper + down * (lower - upper), np.float32)
+    return resampling.bilinear(values, places[0], places[1])
 
 
 def _pyramid(layer: Layer) -> list[Layer]:
