@@ -105,13 +105,14 @@ def test_a_thing_that_is_gone_leaves_nothing_behind() -> None:
     assert not through(PIXELS[:4], said)[0][2:].any()
 
 
-def test_a_thing_is_not_seen_through_what_passes_in_front_of_it() -> None:
-    pixels, said = PIXELS[:6].copy(), TRUTHS[:6].copy()
-    for t in range(6):
-        hidden = slice(20 + 8 * t, 32 + 8 * t)
+@pytest.mark.parametrize(("frames", "pace"), [(6, 8), (9, 8), (9, 5)])
+def test_a_thing_is_not_seen_through_what_passes_in_front_of_it(frames: int, pace: int) -> None:
+    pixels, said = PIXELS[:frames].copy(), TRUTHS[:frames].copy()
+    for t in range(frames):
+        hidden = slice(20 + pace * t, 32 + pace * t)
         pixels[t, :, hidden], said[t, :, hidden] = 90, 0
     answer, _ = through(pixels, said)
-    assert max(float(answer[t, :, 23 + 8 * t : 29 + 8 * t].max()) for t in range(6)) < 0.1
+    assert max(float(answer[t, :, 23 + pace * t : 29 + pace * t].max()) for t in range(frames)) < 0.1
 
 
 @pytest.mark.parametrize(("pixels", "held"), [(3, 2), (2, 1), (1, 1)])

@@ -51,7 +51,7 @@ SURE = 0.02
 LEAST = 64.0
 """Pixels of a thing whose motion can be told."""
 
-LIKE = np.float32(0.08)
+LIKE = np.float32(0.1)
 """Difference of the thing's colours at which a frame counts for little."""
 
 APART = np.float32(0.5)
@@ -74,6 +74,10 @@ DOUBT = np.float32(0.15)
 
 LEAST_DOUBT = np.float32(0.01)
 """The same of alphas 0 and 1."""
+
+CLOSED = np.float32(0.004)
+"""Mean alphas so near to 0 and 1 are doubted so little that the grounds behind are not looked for: most
+places around edges, and most of the work."""
 
 
 Layers = tuple[list[Map], list[Map]]
@@ -221,11 +225,14 @@ def _answered(shots: Sequence[Shot], number: int) -> Float32:
         return voted
     places = np.stack([rows, columns, np.ones_like(rows)]).astype(np.float64)
     alpha = voted[rows, columns]
-    views = _views(shots, number, (things, grounds), places, alpha)
+    views = _views(shots, number, things, places, alpha)
     mean = alpha + _weighted(views.trust, views.alphas - alpha)
-    slope = _gradient(shots[number])[rows, columns]
+    open_ = (mean > CLOSED) & (mean < 1 - CLOSED)
+    behind = _behind(shots, (things, grounds), places[:, open_])
+    slope = _gradient(shots[number])[rows[open_], columns[open_]]
+    mean[open_] += _told(views.at(open_), behind, number, mean[open_], slope)
     answer = voted.copy()
-    answer[rows, columns] = np.clip(mean + _told(views, number, mean, slope), 0, 1)
+    answer[rows, columns] = np.clip(mean, 0, 1)
     return answer
 
 
@@ -244,33 +251,86 @@ class _Views:
         colours: float32 ``(S, n, 3)``.
         alphas: float32 ``(S, n)``.
         trust: float32 ``(S, n)`` in [0, 1].
-        behind: float32 ``(S, n, 3)``, the ground behind.
-        known: float32 ``(S, n)``: 1 where that was seen.
-        spread: float32 ``(S, n)``, variance of what was seen.
     """
 
     colours: Float32
     alphas: Float32
     trust: Float32
-    behind: Float32
+
+    def at(self, chosen: NDArray[np.bool_]) -> _Views:
+        """At some of the places, ``(n,)``."""
+        return _Views(self.colours[:, chosen], self.alphas[:, chosen], self.trust[:, chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Behind:
+    """The ground behind n places in each of S frames.
+
+    Attributes:
+        colours: float32 ``(S, n, 3)``.
+        known: float32 ``(S, n)``: 1 where it was seen.
+        spread: float32 ``(S, n)``, variance of what was seen.
+    """
+
+    colours: Float32
     known: Float32
     spread: Float32
 
 
-def _views(shots: Sequence[Shot], number: int, layers: Layers, places: Float64, alpha: Float32) -> _Views:
-    things, grounds = layers
-    bare = [_bare(shot) for shot in shots]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patch:
+    """A part of the frame in which places lie.
+
+    Attributes:
+        height: Its rows.
+        width: Its columns.
+        index: intp ``(n,)``, which of its pixels each place is.
+    """
+
+    height: int
+    width: int
+    index: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, places: Float64) -> _Patch:
+        """The smallest that holds places ``(3, n)``, all on pixels."""
+        rows, columns = places[:2].astype(np.intp)
+        rows, columns = rows - rows.min(), columns - columns.min()
+        width = int(columns.max()) + 1
+        return cls(int(rows.max()) + 1, width, rows * width + columns)
+
+    def sums(self, values: Float32) -> Float32:
+        """Sums of values ``(k, n)`` over the places within three pixels of each."""
+        laid = np.zeros((len(values), self.height * self.width), np.float32)
+        laid[:, self.index] = values
+        boxed = box(laid.reshape(len(values), self.height, self.width), 3)
+        return np.asarray(boxed.reshape(len(values), -1).take(self.index, axis=1), np.float32)
+
+
+def _views(
+    shots: Sequence[Shot], number: int, things: Sequence[Map], places: Float64, alpha: Float32
+) -> _Views:
     present = _colours(shots[number], places)[0]
+    patch = _Patch.of(places)
+    count = patch.sums(np.ones((1, len(alpha)), np.float32))[0]
     parts = []
-    for shot, thing, ground in zip(shots, things, grounds, strict=True):
+    for shot, thing in zip(shots, things, strict=True):
         there = thing @ places
         colours, inside = _colours(shot, there)
         alphas = sampled(shot.settled, there)
         off = np.abs(colours - present).mean(axis=-1)
-        trust = _alike(off, alphas, alpha, places) * inside
-        paths = [other @ np.linalg.inv(ground) @ there for other in grounds]
-        parts.append((colours, alphas, trust, *_ground(bare, paths)))
+        parts.append((colours, alphas, _alike(off, alphas, alpha, patch, count) * inside))
     return _Views(*(np.stack(part).astype(np.float32) for part in zip(*parts, strict=True)))
+
+
+def _behind(shots: Sequence[Shot], layers: Layers, places: Float64) -> _Behind:
+    things, grounds = layers
+    bare = [_bare(shot) for shot in shots]
+    parts = []
+    for thing, ground in zip(things, grounds, strict=True):
+        back = np.linalg.inv(ground) @ thing
+        parts.append(_ground(bare, [other @ back @ places for other in grounds]))
+    return _Behind(*(np.stack(part).astype(np.float32) for part in zip(*parts, strict=True)))
 
 
 def _from(number: int, maps: list[Map]) -> list[Map]:
@@ -286,8 +346,11 @@ def _from(number: int, maps: list[Map]) -> list[Map]:
 def _bare(shot: Shot) -> NDArray[Any]:
     """Colours and, all or nothing, where there is nothing of the thing around: ``(h, w, 4)``."""
     clear = box((shot.settled > 0.05).astype(np.float32), 1) < 0.5
-    most = np.iinfo(shot.pixels.dtype).max
-    return np.dstack([shot.pixels, clear.astype(shot.pixels.dtype) * most])
+    laid = np.empty((*shot.alpha.shape, 4), shot.pixels.dtype)
+    laid[..., :3] = shot.pixels
+    laid[..., 3] = clear
+    laid[..., 3] *= np.iinfo(shot.pixels.dtype).max
+    return laid
 
 
 def _ground(bare: Sequence[NDArray[Any]], paths: Sequence[Float64]) -> tuple[Float32, Float32, Float32]:
@@ -306,45 +369,42 @@ def _ground(bare: Sequence[NDArray[Any]], paths: Sequence[Float64]) -> tuple[Flo
     return np.asarray(mean.T, np.float32), np.minimum(count, 1), np.asarray(spread, np.float32)
 
 
-def _alike(off: Float32, alphas: Float32, alpha: Float32, places: Float64) -> Float32:
+def _alike(off: Float32, alphas: Float32, alpha: Float32, patch: _Patch, count: Float32) -> Float32:
     """How much the thing at and around each place is as it is now, in [0, 1].
 
     A thing half hidden has colours of its own nowhere else, so its alphas must agree as well: at the place
     within what an edge may waver, and around it closely, for what hides a thing hides more than a pixel.
     """
-    rows, columns = places[:2].astype(np.intp)
-    top, left = rows.min(), columns.min()
     weight = np.square(np.minimum(alphas, alpha))
     apart = np.abs(alphas - alpha)
-    sums = np.zeros((4, rows.max() - top + 1, columns.max() - left + 1), np.float32)
-    sums[:, rows - top, columns - left] = off * weight, weight, apart, np.ones_like(apart)
-    colour, whole, change, count = box(sums, 3)[:, rows - top, columns - left]
+    colour, whole, change = patch.sums(np.stack([off * weight, weight, apart]))
     unlike = np.square(colour / (whole + np.float32(1e-3)) / LIKE)
     unlike += np.square(apart / APART) + np.square(change / count / AROUND)
     return np.asarray(np.exp(-unlike), np.float32)
 
 
-def _told(views: _Views, number: int, mean: Float32, slope: Float32) -> Float32:
+def _told(views: _Views, ground: _Behind, number: int, mean: Float32, slope: Float32) -> Float32:
     """What the changes of the ground add to the mean alpha."""
     clear = 1 - mean
-    variance = NOISE**2 + np.square(LOST * slope) + views.spread * np.square(clear)
-    weight = views.trust * views.known / variance
-    colours, behind = (each - each[number] for each in (views.colours, views.behind))
+    variance = NOISE**2 + np.square(LOST * slope) + ground.spread * np.square(clear)
+    trust = views.trust * ground.known
+    weight = trust / variance
+    colours, behind = (each - each[number] for each in (views.colours, ground.colours))
     colours, behind = colours - _weighted(weight, colours), behind - _weighted(weight, behind)
     seen = (weight[..., None] * behind * behind).sum(axis=(0, 2))
     follows = (weight[..., None] * behind * colours).sum(axis=(0, 2))
     prior = np.square(DOUBT) * 4 * mean * clear + LEAST_DOUBT**2
     line = (follows + clear / prior) / (seen + 1 / prior)
-    misfit = _misfit(views, weight, colours - line[:, None] * behind)
+    misfit = _misfit(trust, weight, colours - line[:, None] * behind)
     changes = np.maximum(seen - 3 * GRAIN**2 * weight.sum(axis=0), 0) / misfit
     follows = follows / misfit
     return np.asarray((changes * clear - follows) / (changes + 1 / prior), np.float32)
 
 
-def _misfit(views: _Views, weight: Float32, off: Float32) -> Float32:
+def _misfit(trust: Float32, weight: Float32, off: Float32) -> Float32:
     """Squared errors ``(S, n, 3)`` that a line leaves, over those that are expected; at least 1."""
     left = np.square(off).mean(axis=-1)
-    frames = (views.trust * views.known).sum(axis=0)
+    frames = trust.sum(axis=0)
     spare = np.maximum(frames - np.float32(1.3), np.float32(0.2))
     return np.asarray(np.maximum((weight * left).sum(axis=0) / spare, 1), np.float32)
 

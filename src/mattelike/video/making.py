@@ -2,8 +2,8 @@
 
 ::
 
-    frames ── glance ─► steadied ── finish, edges, colours, planes ─► writer ── pieces ─► result
-    (thread)     (this thread)               (thread)                  (thread)
+    frames ── glance, steadied, finish ─► edges, colours, planes ─► writer ── pieces ─► result
+    (thread)       (this thread)                (thread)            (thread)
 
 Each step is at another frame at the same time. Edges wait for a few later frames, so a piece ends with what
 was written: a run that goes on from there looks at the frames that waited once more. What waits is bounded,
@@ -171,13 +171,13 @@ class _Looked:
 
     Attributes:
         frame: Which.
-        glance: What the model says of it and of those before; None if it could not be read.
+        matte: What the model says of it and of those before; None if it could not be read.
         memory: What the frame after it needs to know.
         cut: A new scene begins with it.
     """
 
     frame: Frame
-    glance: Glance | None
+    matte: Matte | None
     memory: Memory
     cut: bool = False
 
@@ -283,7 +283,7 @@ class _Run:
             yield frame
 
     def _looked(self, frame: Frame) -> _Looked:
-        """What the model says of a frame and of those before, and whether a new scene begins."""
+        """The matte of a frame, those before it considered, and whether a new scene begins."""
         if frame.photo is None:
             if self._job.broken == "stop":
                 raise BrokenPhotoError(
@@ -292,22 +292,27 @@ class _Run:
             return _Looked(frame, None, self._latest)
         glance = self._predictor.glance(frame.photo, self._job.context)
         if not self._job.steady:
-            return _Looked(frame, glance, self._latest)
+            return _Looked(frame, self._finished(glance), self._latest)
         steady = steadied(self._latest, glance)
         self._latest = steady.memory
-        return _Looked(frame, steady.glance, steady.memory, steady.cut)
+        return _Looked(frame, self._finished(steady.glance), steady.memory, steady.cut)
+
+    def _finished(self, glance: Glance) -> Matte:
+        """The matte; empty where the thing is absent."""
+        matte = self._predictor.finish(glance, refine=self._job.refine)
+        if matte.status == "absent" and not self._job.keep_absent:
+            return replace(matte, alpha=np.zeros_like(matte.alpha))
+        return matte
 
     # One frame after the other: a single thread finishes them.
 
     def _settled(self, looked: _Looked, writer: Writer) -> list[_Ready]:
         """Takes in a frame; all those that need not wait any longer."""
-        if looked.glance is None:
+        matte = looked.matte
+        if matte is None:
             # So nothing waits for more than a few frames, however many cannot be read.
             return [*self._ended(writer), self._stood_in(looked, writer)]
-        matte = self._predictor.finish(looked.glance, refine=self._job.refine)
-        if matte.status == "absent" and not self._job.keep_absent:
-            matte = replace(matte, alpha=np.zeros_like(matte.alpha))
-        self._waiting.append((replace(looked, glance=None), matte))
+        self._waiting.append((replace(looked, matte=None), matte))
         if not self._job.steady or matte.photo.alpha is not None:
             return self._released([matte.alpha], writer)
         answers, self.window = edges.extended(self.window, matte.photo.pixels, matte.alpha, cut=looked.cut)

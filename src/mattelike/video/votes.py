@@ -25,10 +25,10 @@ from mattelike.video.registration import Float64, Map, sampled, within
 SIDE = 256
 """Longest side at which frames vote."""
 
-LIKE = np.float32(0.07)
+LIKE = np.float32(0.1)
 """Mean difference of colours around a place, in [0, 1], at which a frame counts for little."""
 
-AROUND = 2
+AROUND = 1
 """Radius of that mean, in pixels of the smaller frame."""
 
 IGNORED = 0.05
