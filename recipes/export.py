@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 # Those that are trained here, the default first.
 TRAINED = ("embedded", "embedded-clean")
 # Stages of the backbone whose outputs are matched, and how much each counts.
-IMAGENET_STAGES, IMAGENET_SCALES = (4, 6), (1.0, 1.0)
+IMAGENET_STAGES, IMAGENET_SCALES = (4, 5, 6), (1.0, 1.0, 1.0)
 
 
 def taken(run: Path, checkpoint: Path) -> None:
