@@ -169,6 +169,13 @@ def test_trap_41_crumbs_that_lie_apart_are_in_no_instance():
     assert matte.alpha[152, 282] == 1  # the matte itself is never touched
 
 
+@pytest.mark.parametrize(("status", "left"), [("absent", 0.0), ("unsure", 1.0), ("present", 1.0)])
+def test_what_is_absent_can_be_left_empty(status: str, left: float) -> None:
+    matte = matte_of(np.ones((4, 5), np.float32), status=status)
+    assert (matte.or_empty().alpha == left).all()
+    assert (matte.alpha == 1).all()
+
+
 def test_nothing_opaque_has_no_instances_and_is_its_own_largest():
     matte = matte_of(np.full((20, 20), 0.4, np.float32))
     assert matte.instances() == []

@@ -157,6 +157,10 @@ class Matte:
         found = self.instances()
         return found[0] if found else self
 
+    def or_empty(self) -> Matte:
+        """Alpha 0 everywhere if the kind is absent; this matte itself otherwise."""
+        return replace(self, alpha=np.zeros_like(self.alpha)) if self.status == "absent" else self
+
     def window(self, margin: int | float = 0) -> Window | None:
         """The rectangle around all that 8 bits tell from nothing (alpha of at least 1/510).
 

@@ -212,9 +212,8 @@ def _whole(source: str) -> bytes:
 
 def shaped(matte: Matte, settings: Settings) -> Matte:
     """The matte as it is to be written: nothing where the kind is absent, one thing if one is asked for."""
-    if matte.status == "absent" and not settings.keep_absent:
-        return replace(matte, alpha=np.zeros_like(matte.alpha))
-    return matte.largest() if settings.largest else matte
+    shown = matte if settings.keep_absent else matte.or_empty()
+    return shown.largest() if settings.largest else shown
 
 
 def cropped(matte: Matte, margin: str | None) -> Matte:

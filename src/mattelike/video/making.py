@@ -242,13 +242,13 @@ class _Run:
     def piece(self, writer: Writer, length: int) -> Done:
         """Mattes of the next `length` frames, as far as they need not wait, written in order."""
         counts = _Counts()
-        finishing: deque[Future[list[_Ready]]] = deque()
+        settling: deque[Future[list[_Ready]]] = deque()
         writing: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(1, "finishing") as finisher, ThreadPoolExecutor(1, "writing") as pen:
+        with ThreadPoolExecutor(1, "settling") as settler, ThreadPoolExecutor(1, "writing") as pen:
 
             def hand_on(most: int) -> None:
-                while len(finishing) > most:
-                    for ready in finishing.popleft().result():
+                while len(settling) > most:
+                    for ready in settling.popleft().result():
                         counts.add(ready)
                         self.memory = ready.looked.memory
                         writing.append(pen.submit(writer.add, ready.looked.frame, ready.prepared))
@@ -258,16 +258,16 @@ class _Run:
 
             try:
                 for frame in self._taken(length):
-                    finishing.append(finisher.submit(self._settled, self._looked(frame), writer))
+                    settling.append(settler.submit(self._settled, self._looked(frame), writer))
                     hand_on(AHEAD)
                 if self._reading.over:
-                    finishing.append(finisher.submit(self._ended, writer))
+                    settling.append(settler.submit(self._ended, writer))
                 hand_on(0)
             finally:
                 for written in writing:
                     written.cancel()
-                for finished in finishing:
-                    finished.cancel()
+                for settled in settling:
+                    settled.cancel()
         return counts.done()
 
     def _taken(self, length: int) -> Iterator[Frame]:
@@ -300,11 +300,9 @@ class _Run:
     def _finished(self, glance: Glance) -> Matte:
         """The matte; empty where the thing is absent."""
         matte = self._predictor.finish(glance, refine=self._job.refine)
-        if matte.status == "absent" and not self._job.keep_absent:
-            return replace(matte, alpha=np.zeros_like(matte.alpha))
-        return matte
+        return matte if self._job.keep_absent else matte.or_empty()
 
-    # One frame after the other: a single thread finishes them.
+    # One frame after the other: a single thread settles them.
 
     def _settled(self, looked: _Looked, writer: Writer) -> list[_Ready]:
         """Takes in a frame; all those that need not wait any longer."""
