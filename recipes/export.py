@@ -15,11 +15,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mattelike.models.embedded import weights_folder
 from mattelike.training import export, starts
-from mattelike.training.loop import Recipe, from_table
 from mattelike.values import ModelCard
 
 HERE = Path(__file__).parent
@@ -31,9 +28,8 @@ IMAGENET_STAGES, IMAGENET_SCALES = (4, 5, 6), (1.0, 1.0, 1.0)
 
 def taken(run: Path, checkpoint: Path) -> None:
     """The checkpoint becomes the average of a run."""
-    saved = torch.load(run / "average.pt", map_location="cpu", weights_only=True)
-    recipe: Recipe = from_table(Recipe, saved["recipe"])
-    starts.write(checkpoint, recipe, saved["model"], saved["step"])
+    recipe, model, step = starts.read(run / "average.pt")
+    starts.write(checkpoint, recipe, model.state_dict(), step)
 
 
 def known(name: str, cards: Path) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
     python recipes/mix.py FIRST SECOND OUT [--share 0.3]
 
-The two are of one shape, the second trained on from the first: then what lies between them answers as one
-network, and keeps more of what the first knew than the second does.
+The second was trained on from the first: then what lies between them answers as one network, and keeps more
+of what the first knew than the second does. Each is a checkpoint or ``average.pt`` of a run; OUT, too, may
+end in ``.pt``.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from mattelike.training import starts
+from mattelike.training import loop, starts
 
 
 def main() -> None:
@@ -22,10 +24,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--share", type=float, default=0.3, help="of the second")
     given = parser.parse_args()
-    _, one, _ = starts.read(given.first)
     recipe, other, step = starts.read(given.second)
+    one = starts.fitted(given.first, recipe)
     mixed = starts.between(one.state_dict(), other.state_dict(), given.share)
-    starts.write(given.out, recipe, mixed, step)
+    if given.out.suffix == ".pt":
+        loop.save(given.out, {"step": step, "model": mixed, "recipe": asdict(recipe)})
+    else:
+        starts.write(given.out, recipe, mixed, step)
     print(f"{given.out}: {1 - given.share:g} of {given.first}, {given.share:g} of {given.second}")
 
 

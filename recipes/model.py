@@ -3,11 +3,12 @@
     python recipes/model.py [--model NAME] [--data DATA] [--pack PACK] [--run RUN] [--measure] [--quick]
     python recipes/model.py --smoke FOLDER
 
-Training goes on where it was stopped, so the same command may be given again until it is done: days on a
-laptop. With ``--smoke`` everything happens in FOLDER within minutes, on things drawn for the purpose and the
-example photos: a rehearsal of every step (and a stop in mid-training), of which nothing ships. With
-``--measure`` a run that is done is not gone on with; with ``--quick`` the quick part of the
-validation is asked.
+A model may be trained in stages, each of which goes on from the one before: all of them run, from nothing, in
+folders of their own inside RUN. Training goes on where it was stopped, so the same command may be given again
+until it is done: days on a laptop. With ``--smoke`` everything happens in FOLDER within minutes, on things
+drawn for the purpose and the example photos: a rehearsal of every step (two stages, and a stop in
+mid-training), of which nothing ships. With ``--measure`` a run that is done is not gone on with; with
+``--quick`` the quick part of the validation is asked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -40,6 +42,8 @@ NUMBERS = ("kinds", "scenes", "presence", "one")
 # Drawn kinds go by these names in the rehearsal, so that four of them are held out.
 NAMES = {"goblet": "goblet", "butterfly": "butterfly", "racket": "umbrella", "cactus": "pineapple"}
 SIDE = 128
+# The last stage of the training of each model; the others are those it follows.
+LAST_STAGES = {"embedded": "embedded-taps.toml", "embedded-clean": "embedded-clean.toml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Places:
         data: The data folder.
         pack: The pack made of it.
         run: The run.
-        recipe: What is trained.
+        recipe: What is trained last.
         list: The questions of the validation.
         cards: What cannot be read off the weights.
         checkpoint: Averaged weights.
@@ -78,7 +82,7 @@ def shipped(model: str, data: Path, pack: Path, run: Path) -> Places:
         data,
         pack,
         run,
-        HERE / f"{model}.toml",
+        HERE / LAST_STAGES[model],
         HERE / "validation.json",
         HERE / "cards.json",
         HERE / "checkpoints" / f"{model}.safetensors",
@@ -98,7 +102,7 @@ def rehearsed(folder: Path) -> Places:
         folder / "data",
         folder / "pack",
         folder / "run",
-        HERE / "smoke.toml",
+        HERE / "smoke-second.toml",
         folder / "validation.json",
         cards,
         folder / "smoke.safetensors",
@@ -136,11 +140,8 @@ def made(at: Places, *extra: object, rehearsal: bool = False, training: bool = T
     """Every step, in order."""
     if not (at.pack / "pack.json").is_file():
         run(HERE / "pack.py", at.data, at.pack)
-    train = ("-m", "mattelike", "train", at.recipe, "--pack", at.pack, "-o", at.run)
-    if rehearsal:
-        run(*train, "--stop-at", 3)
     if training:
-        run(*train)
+        trained(at, stopped=rehearsal)
     if rehearsal:
         run(HERE / "validate.py", "--choose", "--pack", at.pack, "--list", at.list)
     asked = ("--pack", at.pack, "--list", at.list)
@@ -164,6 +165,33 @@ def made(at: Places, *extra: object, rehearsal: bool = False, training: bool = T
         numbers["mini"] = mini(at.model, at.run / "mini")
     carried(at, {"data": learnt_from(at), "numbers": numbers})
     print(json.dumps(numbers))
+
+
+def trained(at: Places, *, stopped: bool) -> None:
+    """All stages, one after the other; each but the first starts from what came of the one before.
+
+    Args:
+        at: Where everything goes; ``average.pt`` of the run is what came of the last stage.
+        stopped: Stop the first one after three steps, and go on.
+    """
+    start: Path | None = None
+    for stage in recipes.stages(at.recipe):
+        folder = at.run / stage.recipe.stem
+        train = ("-m", "mattelike", "train", stage.recipe, "--pack", at.pack, "-o", folder)
+        if start is not None:
+            run(*train, "--start", start)
+        elif stopped:
+            run(*train, "--stop-at", 3)
+            run(*train)
+        else:
+            run(*train)
+        result = folder / "average.pt"
+        if start is not None and stage.share < 1:
+            run(HERE / "mix.py", start, result, folder / "kept.pt", "--share", stage.share)
+            result = folder / "kept.pt"
+        start = result
+    assert start is not None
+    shutil.copyfile(start, at.run / "average.pt")
 
 
 def learnt_from(at: Places) -> list[str]:

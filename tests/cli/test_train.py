@@ -76,3 +76,14 @@ def test_what_cannot_be_trained_is_one_line_and_exit_2(room, recipe, pack, says)
     assert result.exit_code == 2
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_stage_goes_on_from_the_one_it_follows_and_not_from_nothing(room):
+    (room / "second.toml").write_text('extends = "tiny.toml"\nfollows = "tiny.toml"\nname = "second"')
+    alone = train("second.toml", "--pack", "pack")
+    assert alone.exit_code == 2
+    assert "second.toml: goes on from what tiny.toml gives; name that with --start" in alone.stderr
+    assert len(alone.stderr.strip().splitlines()) == 1
+    assert train("tiny.toml", "--pack", "pack").exit_code == 0
+    after = train("second.toml", "--pack", "pack", "--start", "runs/tiny/average.pt")
+    assert after.exit_code == 0, after.stderr

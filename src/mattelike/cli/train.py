@@ -69,6 +69,11 @@ def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) ->
     if pack is None or not (pack / "pack.json").is_file():
         where = pack or "PACK"
         raise UsageError(f"{where}: no pack there; make one with: python recipes/pack.py DATA {where}")
+    if start is None and len(stages := recipes.stages(path)) > 1:
+        raise UsageError(
+            f"{path}: goes on from what {stages[-2].recipe.name} gives; name that with --start "
+            "(recipes/model.py trains all stages in a row)"
+        )
     opened = packs.load(pack)
     folder = given["output"] or Path("runs") / chosen.name
     loop.train(
@@ -79,7 +84,7 @@ def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) ->
         backbone=None
         if start and not chosen.losses.untouched
         else starts.imagenet_backbone(chosen.encoder.variant),
-        start=starts.read(start)[1].state_dict() if start else None,
+        start=starts.fitted(start, chosen).state_dict() if start else None,
         device=given["device"],
         stop_at=given["stop_at"],
         told=tell,

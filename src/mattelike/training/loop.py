@@ -31,6 +31,9 @@ from mattelike.training.prompts import Marks
 from mattelike.training.questions import judged
 from mattelike.training.together import ALONE, Together, together
 
+# What of a network a recipe can train.
+TRAINED = ("all", "head")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -50,6 +53,8 @@ class Recipe:
         precision: ``"bf16"``, ``"fp32"``, or ``"auto"``: the faster of the two on the device.
         save_every: Steps between checkpoints.
         workers: Processes that make batches.
+        trained: ``"all"``, or ``"head"``: the encoder, and with it all evidence, stays as it is, and a step
+            costs less than half.
         encoder: Shape of the encoder.
         head_width: Channels of the head at stride 16.
         head_blocks: Its rounds of attention.
@@ -70,6 +75,7 @@ class Recipe:
     precision: str = "auto"
     save_every: int = 200
     workers: int = 1
+    trained: str = "all"
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     head_width: int = 160
     head_blocks: int = 2
@@ -123,7 +129,15 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def optimiser(model: EmbeddedModel, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; no decay on norms, biases and temperatures; a smaller rate on the backbone."""
+    """AdamW; no decay on norms, biases and temperatures; a smaller rate on the backbone.
+
+    Raises:
+        SettingsError: `Recipe.trained` names nothing that can be trained.
+    """
+    if recipe.trained not in TRAINED:
+        raise SettingsError(f"trained is {recipe.trained!r}; it must be one of {', '.join(TRAINED)}")
+    if recipe.trained == "head":
+        model.encoder.requires_grad_(False)
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     backbone = model.encoder.backbone
     inside = {id(p) for p in backbone.parameters()}
@@ -132,6 +146,7 @@ def optimiser(model: EmbeddedModel, recipe: Recipe) -> torch.optim.AdamW:
         within = id(parameter) in inside
         if within and id(parameter) not in tuned:
             parameter.requires_grad_(False)
+        if not parameter.requires_grad:
             continue
         groups.setdefault((within, parameter.dim() > 1), []).append(parameter)
     return torch.optim.AdamW(

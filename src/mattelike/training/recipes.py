@@ -1,9 +1,15 @@
-"""Recipe files: TOML, each of which may say which other recipe it changes."""
+"""Recipe files: TOML, each of which may say which other recipe it changes, and whose result it goes on from.
+
+``extends`` names a recipe whose settings are taken where the file says nothing else. ``follows`` names the
+recipe that has to be trained before: its result is where this one starts. ``share`` is how much of the
+weights after the training is in the result; the rest is what it started from.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +20,23 @@ R = TypeVar("R")
 
 # Names the recipe, beside this one, that is changed.
 EXTENDS = "extends"
-# Recipes that change each other go no deeper than this.
-DEEPEST = 5
+# Recipes that change each other go no deeper than this, and no more stages follow each other.
+DEEPEST = 8
+# The recipe, beside this one, whose result this one starts from; the share of the new weights in the result.
+FOLLOWS, SHARE = "follows", "share"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training of several in a row.
+
+    Attributes:
+        recipe: Its file.
+        share: Of the weights after the training, in what comes out; the rest is what it started from.
+    """
+
+    recipe: Path
+    share: float = 1.0
 
 
 def read(kind: type[R], path: Path) -> R:
@@ -46,18 +67,52 @@ def table(path: Path, depth: int = 0) -> dict[str, Any]:
     Raises:
         SettingsError: No such file, not TOML, or recipes that extend each other in a circle.
     """
-    try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot read the recipe ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
+    own = _written(path)
+    for name in (FOLLOWS, SHARE):
+        own.pop(name, None)
     base = own.pop(EXTENDS, None)
     if base is None:
         return own
     if depth == DEEPEST:
         raise SettingsError(f"{path}: extends {base}, which goes round in a circle")
     return merged(table(path.parent / str(base), depth + 1), own)
+
+
+def stages(path: Path) -> list[Stage]:
+    """What has to be trained for a recipe, from nothing: the stages it follows, first ones first, and itself.
+
+    Raises:
+        SettingsError: As `table`; a share outside (0, 1] or of a first stage; stages that follow each other
+            in a circle.
+    """
+    found: list[Stage] = []
+    at: Path | None = path
+    while at is not None:
+        if len(found) == DEEPEST:
+            raise SettingsError(f"{path}: follows {at.name}, which goes round in a circle")
+        own = _written(at)
+        share, before = own.get(SHARE, 1.0), own.get(FOLLOWS)
+        if not isinstance(share, int | float) or not 0 < share <= 1:
+            raise SettingsError(f"{at}: share is {share!r}; it must be above 0 and at most 1")
+        if before is None and share != 1:
+            raise SettingsError(f"{at}: share says how much is kept of a start, and it follows no recipe")
+        found.append(Stage(at, float(share)))
+        at = None if before is None else at.parent / str(before)
+    return found[::-1]
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """The table of a file, as it is written there.
+
+    Raises:
+        SettingsError: No such file, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot read the recipe ({error.strerror or error})") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor
 from mattelike.errors import MissingExtraError, ModelDamagedError
 from mattelike.network.efficientnet_lite import EfficientNetLite, from_published
 from mattelike.network.embedded import EmbeddedModel
+from mattelike.training.deepening import deepened, deeper
 from mattelike.training.loop import Recipe, build, from_table
+from mattelike.training.widening import widened, wider
 
 # Weights the embedded model never reads; left out of checkpoints.
 UNUSED = ("encoder.backbone.classifier.",)
@@ -59,21 +62,60 @@ def write(path: Path, recipe: Recipe, state: Mapping[str, Tensor], step: int) ->
 
 
 def read(path: Path) -> tuple[Recipe, EmbeddedModel, int]:
-    """The model of a file written by `write`, its recipe and step.
+    """The averaged model of a file written by `write`, or of ``average.pt`` of a run; its recipe and step.
 
     Raises:
         ModelDamagedError: Not such a file, or its tensors do not fit its recipe.
+    """
+    recipe, state, step = _of_a_run(path) if path.suffix == ".pt" else _committed(path)
+    model = build(recipe)
+    load(model, state, str(path))
+    return recipe, model.eval(), step
+
+
+def _of_a_run(path: Path) -> tuple[Recipe, dict[str, Tensor], int]:
+    """What is in ``average.pt``.
+
+    Raises:
+        ModelDamagedError: Not such a file.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return from_table(Recipe, saved["recipe"]), saved["model"], int(saved["step"])
+    except (OSError, RuntimeError, UnpicklingError, KeyError, TypeError, ValueError) as error:
+        raise ModelDamagedError(f"{path}: not the average of a run ({error})") from error
+
+
+def _committed(path: Path) -> tuple[Recipe, dict[str, Tensor], int]:
+    """What `write` wrote.
+
+    Raises:
+        ModelDamagedError: Not such a file.
     """
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        recipe: Recipe = from_table(Recipe, json.loads(about["recipe"]))
+        return from_table(Recipe, json.loads(about["recipe"])), state, int(about["step"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelDamagedError(f"{path}: not a checkpoint of mattelike ({error})") from error
-    model = build(recipe)
-    load(model, state, str(path))
-    return recipe, model.eval(), int(about["step"])
+
+
+def fitted(path: Path, recipe: Recipe) -> EmbeddedModel:
+    """The model of a file, made into one of `recipe` that answers the same: wider or deeper where that is.
+
+    Raises:
+        ModelDamagedError: As `read`.
+        SettingsError: The recipe drops what the model has: a stage it listens to, or rounds of its head.
+    """
+    own, model, _ = read(path)
+    if own.encoder.kinds_stages != recipe.encoder.kinds_stages:
+        own = wider(own, recipe.encoder.kinds_stages)
+        model = widened(model, build(own))
+    if own.head_blocks != recipe.head_blocks:
+        own = deeper(own, recipe.head_blocks)
+        model = deepened(model, build(own))
+    return model
 
 
 def load(model: EmbeddedModel, state: Mapping[str, Tensor], name: str) -> None:

@@ -36,8 +36,8 @@ def wider(recipe: Recipe, stages: tuple[int, ...]) -> Recipe:
     return replace(recipe, encoder=replace(before, kinds_stages=stages))
 
 
-def widened(model: EmbeddedModel, wide: EmbeddedModel) -> None:
-    """Fills the network with more wide heads from the one with fewer.
+def widened(model: EmbeddedModel, wide: EmbeddedModel) -> EmbeddedModel:
+    """Fills and returns the network with more wide heads from the one with fewer.
 
     Args:
         model: Trained.
@@ -51,6 +51,7 @@ def widened(model: EmbeddedModel, wide: EmbeddedModel) -> None:
         found[name] = torch.full_like(own[name], float(before[name][-1])).index_copy(0, at, before[name])
     found[READS_EVIDENCE] = _spread(before[READS_EVIDENCE], at, own[READS_EVIDENCE].shape[1])
     wide.load_state_dict(found)
+    return wide.eval()
 
 
 def _places(model: EmbeddedModel, wide: EmbeddedModel) -> Tensor:

@@ -22,7 +22,6 @@ from mattelike.network.embedded import EmbeddedModel
 from mattelike.predictor import Predictor
 from mattelike.prompts import Prompt
 from mattelike.training import starts
-from mattelike.training.loop import Recipe, build, from_table
 from mattelike.values import Features, Float32, Guidance, ModelCard
 
 # Pictures whose features are kept: questions about one picture follow each other.
@@ -178,13 +177,7 @@ def trained(path: Path, side: int | None = None) -> Trained:
         ModelDamagedError: The file does not fit its recipe.
     """
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if path.suffix == ".safetensors":
-        _, network, _ = starts.read(path)
-    else:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        recipe: Recipe = from_table(Recipe, saved["recipe"])
-        network = build(recipe)
-        starts.load(network, saved["model"], str(path))
+    _, network, _ = starts.read(path)
     card = ModelCard("embedded", 16, 0, pooling="average", grows=True)
     if side is not None:
         card = replace(card, reference_side=side, target_side=side)
