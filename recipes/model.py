@@ -186,8 +186,8 @@ def trained(at: Places, *, stopped: bool) -> None:
         else:
             run(*train)
         result = folder / "average.pt"
-        if start is not None and stage.share < 1:
-            run(HERE / "mix.py", start, result, folder / "kept.pt", "--share", stage.share)
+        if start is not None and stage.blend < 1:
+            run(HERE / "mix.py", start, result, folder / "kept.pt", "--share", stage.blend)
             result = folder / "kept.pt"
         start = result
     assert start is not None

@@ -20,7 +20,7 @@ def test_stages_come_in_the_order_they_are_trained_in():
         "embedded-parts.toml",
         "embedded-taps.toml",
     ]
-    assert [stage.share for stage in stages] == [1, 0.3, 0.5, 0.7]
+    assert [stage.blend for stage in stages] == [1, 0.3, 0.5, 0.7]
 
 
 def test_every_recipe_of_the_network_is_whole_and_so_are_those_it_follows():
@@ -33,7 +33,7 @@ def test_every_recipe_of_the_network_is_whole_and_so_are_those_it_follows():
 
 def test_what_a_recipe_follows_is_not_taken_along_by_one_that_extends_it(tmp_path):
     (tmp_path / "a.toml").write_text("steps = 3")
-    (tmp_path / "b.toml").write_text('extends = "a.toml"\nfollows = "a.toml"\nshare = 0.5')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\nfollows = "a.toml"\nblend = 0.5')
     (tmp_path / "c.toml").write_text('extends = "b.toml"')
     assert [stage.recipe.name for stage in recipes.stages(tmp_path / "c.toml")] == ["c.toml"]
     assert recipes.table(tmp_path / "c.toml") == {"steps": 3}
@@ -43,8 +43,8 @@ def test_what_a_recipe_follows_is_not_taken_along_by_one_that_extends_it(tmp_pat
     ("text", "says"),
     [
         ('follows = "a.toml"', "circle"),
-        ('follows = "b.toml"\nshare = 1.5', "share is 1.5"),
-        ("share = 0.5", "follows no recipe"),
+        ('follows = "b.toml"\nblend = 1.5', "blend is 1.5"),
+        ("blend = 0.5", "follows no recipe"),
         ('follows = "gone.toml"', "cannot read the recipe"),
     ],
 )

@@ -1,7 +1,7 @@
 """Recipe files: TOML, each of which may say which other recipe it changes, and whose result it goes on from.
 
 ``extends`` names a recipe whose settings are taken where the file says nothing else. ``follows`` names the
-recipe that has to be trained before: its result is where this one starts. ``share`` is how much of the
+recipe that has to be trained before: its result is where this one starts. ``blend`` is how much of the
 weights after the training is in the result; the rest is what it started from.
 """
 
@@ -22,8 +22,8 @@ R = TypeVar("R")
 EXTENDS = "extends"
 # Recipes that change each other go no deeper than this, and no more stages follow each other.
 DEEPEST = 8
-# The recipe, beside this one, whose result this one starts from; the share of the new weights in the result.
-FOLLOWS, SHARE = "follows", "share"
+# The recipe, beside this one, whose result this one starts from; the share of the new weights in that.
+FOLLOWS, BLEND = "follows", "blend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Stage:
 
     Attributes:
         recipe: Its file.
-        share: Of the weights after the training, in what comes out; the rest is what it started from.
+        blend: Share of the weights after the training in what comes out; the rest is what it started from.
     """
 
     recipe: Path
-    share: float = 1.0
+    blend: float = 1.0
 
 
 def read(kind: type[R], path: Path) -> R:
@@ -68,7 +68,7 @@ def table(path: Path, depth: int = 0) -> dict[str, Any]:
         SettingsError: No such file, not TOML, or recipes that extend each other in a circle.
     """
     own = _written(path)
-    for name in (FOLLOWS, SHARE):
+    for name in (FOLLOWS, BLEND):
         own.pop(name, None)
     base = own.pop(EXTENDS, None)
     if base is None:
@@ -82,7 +82,7 @@ def stages(path: Path) -> list[Stage]:
     """What has to be trained for a recipe, from nothing: the stages it follows, first ones first, and itself.
 
     Raises:
-        SettingsError: As `table`; a share outside (0, 1] or of a first stage; stages that follow each other
+        SettingsError: As `table`; a blend outside (0, 1] or of a first stage; stages that follow each other
             in a circle.
     """
     found: list[Stage] = []
@@ -91,12 +91,12 @@ def stages(path: Path) -> list[Stage]:
         if len(found) == DEEPEST:
             raise SettingsError(f"{path}: follows {at.name}, which goes round in a circle")
         own = _written(at)
-        share, before = own.get(SHARE, 1.0), own.get(FOLLOWS)
-        if not isinstance(share, int | float) or not 0 < share <= 1:
-            raise SettingsError(f"{at}: share is {share!r}; it must be above 0 and at most 1")
-        if before is None and share != 1:
-            raise SettingsError(f"{at}: share says how much is kept of a start, and it follows no recipe")
-        found.append(Stage(at, float(share)))
+        blend, before = own.get(BLEND, 1.0), own.get(FOLLOWS)
+        if not isinstance(blend, int | float) or not 0 < blend <= 1:
+            raise SettingsError(f"{at}: blend is {blend!r}; it must be above 0 and at most 1")
+        if before is None and blend != 1:
+            raise SettingsError(f"{at}: blend says how much of a start is kept, and it follows no recipe")
+        found.append(Stage(at, float(blend)))
         at = None if before is None else at.parent / str(before)
     return found[::-1]
 
