@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mattelike.errors import SettingsError
+from mattelike.errors import ModelDamagedError, SettingsError
 from mattelike.training import deepening, loop, starts
 from mattelike.training.episodes import Episodes, library
 from mattelike.training.questions import judged
@@ -42,6 +42,8 @@ def test_a_start_is_made_wide_and_deep_as_the_recipe_that_goes_on_from_it_wants_
     batch = Episodes(library(toy_pack(tmp_path), False), TINY.episodes, 1)[0]
     _, kept, _ = starts.read(tmp_path / "first.safetensors")
     assert mean_error(answered(kept, batch), answered(fitted, batch)) < 1e-6
+    with pytest.raises(ModelDamagedError, match=r"head\.merges.*, not "):
+        starts.fitted(tmp_path / "first.safetensors", replace(first, decoder=(11, 10, 8)))
     with pytest.raises(SettingsError, match="must stay"):
         starts.fitted(
             tmp_path / "first.safetensors", replace(first, encoder=replace(first.encoder, kinds_stages=(6,)))

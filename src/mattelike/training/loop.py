@@ -54,7 +54,7 @@ class Recipe:
         save_every: Steps between checkpoints.
         workers: Processes that make batches.
         trained: ``"all"``, or ``"head"``: the encoder, and with it all evidence, stays as it is, and a step
-            costs less than half.
+            costs less.
         encoder: Shape of the encoder.
         head_width: Channels of the head at stride 16.
         head_blocks: Its rounds of attention.

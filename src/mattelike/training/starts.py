@@ -105,7 +105,7 @@ def fitted(path: Path, recipe: Recipe) -> EmbeddedModel:
     """The model of a file, made into one of `recipe` that answers the same: wider or deeper where that is.
 
     Raises:
-        ModelDamagedError: As `read`.
+        ModelDamagedError: As `read`; or another shape in what does not grow, such as the decoder.
         SettingsError: The recipe drops what the model has: a stage it listens to, or rounds of its head.
     """
     own, model, _ = read(path)
@@ -115,7 +115,9 @@ def fitted(path: Path, recipe: Recipe) -> EmbeddedModel:
     if own.head_blocks != recipe.head_blocks:
         own = deeper(own, recipe.head_blocks)
         model = deepened(model, build(own))
-    return model
+    fit = build(recipe)
+    load(fit, model.state_dict(), str(path))
+    return fit.eval()
 
 
 def load(model: EmbeddedModel, state: Mapping[str, Tensor], name: str) -> None:
