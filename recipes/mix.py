@@ -10,10 +10,9 @@ end in ``.pt``.
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
-from mattelike.training import loop, starts
+from mattelike.training import starts
 
 
 def main() -> None:
@@ -27,10 +26,7 @@ def main() -> None:
     recipe, other, step = starts.read(given.second)
     one = starts.fitted(given.first, recipe)
     mixed = starts.between(one.state_dict(), other.state_dict(), given.share)
-    if given.out.suffix == ".pt":
-        loop.save(given.out, {"step": step, "model": mixed, "recipe": asdict(recipe)})
-    else:
-        starts.write(given.out, recipe, mixed, step)
+    starts.write(given.out, recipe, mixed, step)
     print(f"{given.out}: {1 - given.share:g} of {given.first}, {given.share:g} of {given.second}")
 
 

@@ -178,15 +178,11 @@ def trained(at: Places, *, stopped: bool) -> None:
     for stage in recipes.stages(at.recipe):
         folder = at.run / stage.recipe.stem
         train = ("-m", "mattelike", "train", stage.recipe, "--pack", at.pack, "-o", folder)
-        if start is not None:
-            run(*train, "--start", start)
-        elif stopped:
+        if start is None and stopped:
             run(*train, "--stop-at", 3)
-            run(*train)
-        else:
-            run(*train)
+        run(*train, *(() if start is None else ("--start", start)))
         result = folder / "average.pt"
-        if start is not None and stage.blend < 1:
+        if stage.blend < 1:
             run(HERE / "mix.py", start, result, folder / "kept.pt", "--share", stage.blend)
             result = folder / "kept.pt"
         start = result
@@ -224,7 +220,7 @@ def carried(at: Places, found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Makes the model, or rehearses it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="embedded", choices=("embedded", "embedded-clean"))
+    parser.add_argument("--model", default="embedded", choices=tuple(LAST_STAGES))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pack", type=Path, default=Path("packs/full"))
     parser.add_argument("--run", type=Path, help="runs/NAME by default")

@@ -21,6 +21,17 @@ def test_a_checkpoint_comes_back_to_float16(tmp_path):
             assert torch.allclose(back.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4), name
 
 
+def test_the_average_of_a_run_is_written_and_read_whole(tmp_path):
+    model = loop.build(TINY)
+    starts.write(tmp_path / "average.pt", TINY, model.state_dict(), 7)
+    recipe, back, step = starts.read(tmp_path / "average.pt")
+    assert (recipe, step) == (TINY, 7)
+    assert all(torch.equal(value, back.state_dict()[name]) for name, value in model.state_dict().items())
+    (tmp_path / "broken.pt").write_bytes(b"no")
+    with pytest.raises(ModelDamagedError, match=r"broken\.pt: not the average of a run"):
+        starts.read(tmp_path / "broken.pt")
+
+
 def test_trap_63_missing_and_spare_tensors_are_named(tmp_path):
     path = tmp_path / "a.safetensors"
     starts.write(path, TINY, loop.build(TINY).state_dict(), 7)

@@ -437,7 +437,12 @@ def checkpoint(folder: Path, task: Task, average: Average, step: int) -> None:
             "average": average.state,
         },
     )
-    save(folder / "average.pt", {"step": step, "model": average.state, "recipe": dict(task.recipe)})
+    save_average(folder / "average.pt", task.recipe, average.state, step)
+
+
+def save_average(path: Path, recipe: Mapping[str, Any], state: Mapping[str, Tensor], step: int) -> None:
+    """Averaged weights as a run keeps them, in full precision, with the recipe that made them."""
+    save(path, {"step": step, "model": dict(state), "recipe": dict(recipe)})
 
 
 def resume(folder: Path, model: nn.Module, steps: torch.optim.Optimizer, average: Average) -> int:

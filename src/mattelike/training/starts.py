@@ -19,7 +19,7 @@ from mattelike.errors import MissingExtraError, ModelDamagedError
 from mattelike.network.efficientnet_lite import EfficientNetLite, from_published
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.training.deepening import deepened, deeper
-from mattelike.training.loop import Recipe, build, from_table
+from mattelike.training.loop import Recipe, build, from_table, save_average
 from mattelike.training.widening import widened, wider
 
 # Weights the embedded model never reads; left out of checkpoints.
@@ -47,17 +47,20 @@ def write(path: Path, recipe: Recipe, state: Mapping[str, Tensor], step: int) ->
     """Averaged weights in float16 with the recipe that made them: small enough to be committed.
 
     Args:
-        path: A ``.safetensors`` file.
+        path: A ``.safetensors`` file; or a ``.pt``, written as a run writes its average, in full precision.
         recipe: Of the run.
         state: Its averaged state dict.
         step: Steps it took.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".pt":
+        save_average(path, asdict(recipe), state, step)
+        return
     kept = {
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in state.items()
         if not name.startswith(UNUSED)
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     save_file(kept, path, metadata={"recipe": json.dumps(asdict(recipe)), "step": str(step)})
 
 
