@@ -205,7 +205,7 @@ def speck(shape, rows, columns, kind="mask"):
 def test_trap_36_a_tiny_thing_is_looked_at_through_a_square_crop_with_surroundings():
     roi = speck((3000, 4000), slice(1000, 1080), slice(2000, 2100))
     window = close_up(roi)
-    assert window == Window(890, 1900, 1190, 2200)
+    assert window == Window(960, 1970, 1120, 2130)
     assert roi.positive[window.slices].sum() == roi.positive.sum()
 
 
@@ -217,7 +217,7 @@ def test_trap_36_a_crop_at_the_corner_is_shifted_inside():
 @pytest.mark.parametrize(
     "roi",
     [
-        speck((1000, 1000), slice(0, 100), slice(0, 100)),
+        speck((1000, 1000), slice(0, 500), slice(0, 100)),
         speck((1000, 1000), 500, 500, "points"),
         speck((1000, 1000), [0, 999], [0, 999]),
         speck((60, 60), 30, 30, "points"),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 import mattelike as ml
 from mattelike import errors
 from mattelike.contexts import joined
+from mattelike.framing import Window
 from mattelike.mattes import Matte
 from mattelike.models.embedded import weights_folder
 from mattelike.predictor import Predictor
@@ -456,6 +457,84 @@ def test_trap_37_shipped_model_keeps_what_was_marked_on_real_photos(shipped, exa
     boxed = shipped.matte(photo, shipped.encode(photo, ml.Box(*edges)), refine=False)
     assert iou(whole.alpha, truth) > 0.9
     assert iou(boxed.alpha, truth) > iou(drawn, truth)
+
+
+# --- small things ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Small:
+    """A thing that fills little of its photo: pixels, alpha; and the photo it was cut out of, its mask."""
+
+    pixels: Pixels
+    alpha: Float32
+    source: Path
+    mask: Path
+
+
+@pytest.fixture(scope="module")
+def small(examples) -> Small:
+    source, mask = examples / "photos" / "sloth" / "00.jpg", examples / "marks" / "sloth.png"
+    alpha = np.zeros((1200, 1600), np.float32)
+    pixels = np.full((1200, 1600, 3), (150, 160, 140), np.uint8)
+    photo, cut = (Image.open(path).resize((450, 450)) for path in (source, mask))
+    at = slice(500, 950), slice(900, 1350)
+    alpha[at] = np.asarray(cut.convert("L")) / np.float32(255)
+    share = alpha[at][..., None]
+    pixels[at] = (np.asarray(photo.convert("RGB")) * share + pixels[at] * (1 - share)).round()
+    return Small(pixels, alpha, source, mask)
+
+
+def test_trap_36_a_small_thing_is_looked_at_twice_and_cut_out_twice_as_well(shipped, small):
+    context = shipped.encode(small.source, ml.Mask(small.mask))
+    once = shipped.finish(shipped.glance(small.pixels, context, closer=False))
+    twice = shipped.matte(small.pixels, context)
+    assert np.abs(twice.alpha - small.alpha).sum() < 0.5 * np.abs(once.alpha - small.alpha).sum()
+    assert twice.presence == once.presence
+    assert twice.alpha.shape == small.alpha.shape and not twice.alpha[:400].any()
+    assert twice.uncertainty is not None and twice.uncertainty.shape == small.alpha.shape
+
+
+def test_trap_36_a_thing_that_fills_the_photo_is_looked_at_once(shipped, small):
+    context = shipped.encode(small.source, ml.Mask(small.mask))
+    assert shipped.glance(small.source, context).closer is None
+
+
+def test_trap_36_what_a_closer_look_would_cut_off_is_left_to_the_first(shipped, small, monkeypatch):
+    context = shipped.encode(small.source, ml.Mask(small.mask))
+    # Half of the thing: as if the first look had found no more of it.
+    monkeypatch.setattr(Predictor, "_around", lambda *_: Window(500, 900, 720, 1350))
+    assert shipped.glance(small.pixels, context).closer is None
+
+
+def test_trap_36_a_closer_look_keeps_an_alpha_the_photo_has(shipped, small):
+    context = shipped.encode(small.source, ml.Mask(small.mask))
+    half = np.full(small.alpha.shape, 128, np.uint8)
+    matte = shipped.matte(np.dstack([small.pixels, half]), context)
+    whole = shipped.matte(small.pixels, context)
+    assert np.allclose(matte.alpha, whole.alpha * np.float32(128 / 255), atol=1e-6)
+
+
+@pytest.mark.parametrize("mark", ["mask", "click", "box"])
+def test_trap_36_a_small_reference_gives_as_many_tokens_as_a_large_one(shipped, small, mark):
+    rows, columns = np.nonzero(small.alpha > 0.9)
+    marks = {
+        "mask": ml.Mask(small.alpha),
+        "click": ml.Points([(int(np.median(columns)), int(np.median(rows)))]),
+        "box": ml.Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1),
+    }
+    context = shipped.encode(small.pixels, marks[mark])
+    # Seen with the whole photo the thing is 60 cells of 800.
+    assert (context.weights > 0.5).sum() > 150
+    truth = np.asarray(Image.open(small.mask).convert("L")) / np.float32(255)
+    assert iou(shipped.matte(small.source, context).alpha, truth) > 0.9
+
+
+def test_trap_36_the_paper_model_sees_a_reference_as_the_paper_does(finder, small):
+    mask = ml.prompts.resolve(ml.Mask(small.alpha), ml.read_image(small.pixels), ml.read_image)
+    assert finder._close_up(mask) is not None
+    theirs = ToyModel(card=replace(CARD, head="icon-768"))
+    assert Predictor(theirs)._close_up(mask) is None
 
 
 # --- memory ------------------------------------------------------------------------------------------

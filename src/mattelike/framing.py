@@ -57,6 +57,16 @@ class Window:
         """What to index an ``(h, w, ...)`` array with."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def scaled(self, grid: Size, size: Size) -> Window:
+        """The window over a picture of `size` that covers what this one covers of the same at `grid`."""
+        (rows, columns), (height, width) = grid, size
+        return Window(
+            self.top * height // rows,
+            self.left * width // columns,
+            -(-self.bottom * height // rows),
+            -(-self.right * width // columns),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
@@ -284,26 +294,26 @@ def _around(start: int, stop: int, side: int, length: int) -> tuple[int, int]:
     return first, first + side
 
 
-def close_up(roi: RoI, *, share: float = 0.001, margin: int | float = 1, least: int = 64) -> Window | None:
+def close_up(roi: RoI, *, share: float = 0.5, margin: int | float = 0.3, least: int = 64) -> Window | None:
     """Should this reference be looked at through a crop, and which?
 
-    A thing below `share` of its photo is about one token, or none, when the whole photo is scaled to a
+    A thing that fills little of its photo is a few tokens, or none, when the whole photo is scaled to a
     model's size; seen through a crop it is many. Only masks and boxes say how large the thing is, so points
     and scribbles never ask for a crop; nor does a mark whose pieces lie so far apart that the window would
-    hold half of the photo, for it would gain next to nothing.
+    hold most of the photo, for it would gain next to nothing.
 
     Args:
         roi: What is marked.
-        share: Part of the photo's area below which the thing counts as tiny.
-        margin: Context, as in `crop_box`.
+        share: Part of the photo's area that the window may be at most.
+        margin: Context, as in `crop_box`. The least that still shows what lies round the thing: with half
+            or twice as much, overlap on small things of the public validation is a point less.
         least: Smallest side of the window, as in `crop_box`.
 
     Returns:
         The window to look through, for the photo and the RoI alike, or None to look at the whole photo.
     """
-    marked, area = int(np.count_nonzero(roi.positive)), roi.positive.size
-    if roi.kind not in ("mask", "box") or marked == 0 or marked >= share * area:
+    if roi.kind not in ("mask", "box") or not roi.positive.any():
         return None
     window = crop_box(roi.positive, margin, least=least)
     seen = (window.bottom - window.top) * (window.right - window.left)
-    return window if 2 * seen < area else None
+    return window if seen <= share * roi.positive.size else None

@@ -16,7 +16,7 @@ from mattelike import framing, models, photos, prompts, resampling, tokens
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
 from mattelike.figures import levels
-from mattelike.framing import Frame
+from mattelike.framing import Frame, Window
 from mattelike.mattes import Matte, cut, status_of
 from mattelike.models import Coarse, Model, Role
 from mattelike.models.refiner import edge_network
@@ -40,6 +40,12 @@ ALIKE = 0.5
 # for reasons of its own.
 SOLID, PALEST = 0.95, 0.1
 LIFTED_FROM, LIFTED_TO = 0.5, 0.9
+
+# A second look is for things whose surroundings are at most this share of the photo: those of what is alpha
+# above `FOUND`, and a seventh of its longer side beyond. On the scenes of the public validation overlap gains
+# two points by it.
+CLOSER_SHARE, CLOSER_MARGIN, CLOSER_LEAST = 0.36, 0.15, 64
+FOUND, CUT_OFF = 0.2, 0.5
 
 
 def load(
@@ -87,12 +93,14 @@ class Glance:
         frame: How it was shown to the model.
         guidance: Where the kind was found.
         coarse: Alpha at the size the model saw, padding included.
+        closer: Where a small thing was looked at once more, and what was seen there; None of other things.
     """
 
     photo: Photo
     frame: Frame
     guidance: Guidance
     coarse: Coarse
+    closer: tuple[Window, Glance] | None = None
 
 
 class Predictor:
@@ -165,9 +173,15 @@ class Predictor:
         photo = photos.read(like)
         roi = prompts.resolve(prompt, photo, photos.read)
         picture = thumbnail(photo, roi)
-        photo, roi = closer(photo, roi)
+        photo, roi = within(photo, roi, self._close_up(roi))
         frame, images, features = look(self.model, photo, "reference")
         weights = self._weights(roi, frame, features, images)
+        window = _shown_small(roi, frame, weights) if self.card.head == "icon-flex" else None
+        if window is not None:
+            # A click does not say how large the thing is; its whole does.
+            photo, roi = within(photo, roi, window)
+            frame, images, features = look(self.model, photo, "reference")
+            weights = self._weights(roi, frame, features, images)
         alike = self._likeness(photo, features, weights, first)
         return self._learnt(photo, picture, roi.notes + alike, frame, features, weights)
 
@@ -198,6 +212,16 @@ class Predictor:
             settings=self.card.settings,
             notes=notes,
         )
+
+    def _close_up(self, roi: RoI) -> Window | None:
+        """Through which window a reference is looked at; None for the whole photo.
+
+        The paper's model sees the whole photo, as the paper has it, but for what would be lost in it. So is a
+        box seen where no network makes a thing of it: what lies outside tells what is meant inside.
+        """
+        tiny = np.count_nonzero(roi.positive) < prompts.TINY * roi.positive.size
+        ours = self.card.head == "icon-flex" or (self.card.head == "free" and roi.kind == "mask")
+        return framing.close_up(roi) if tiny or ours else None
 
     def _likeness(
         self, photo: Photo, features: Features, weights: Float32, first: Context | None
@@ -268,12 +292,14 @@ class Predictor:
         check_refine(refine)
         return self.finish(self.glance(photo, context), refine=refine)
 
-    def glance(self, photo: PhotoLike, context: Context | Prompt) -> Glance:
+    def glance(self, photo: PhotoLike, context: Context | Prompt, *, closer: bool = True) -> Glance:
         """The first half of `matte`: all that the model does, at the size it sees.
 
         Args:
             photo: As for `matte`.
             context: As for `matte`.
+            closer: Look at a small thing once more; see `closer`. Not for the frames of a clip: a thing that
+                grows would change its looks between two of them.
 
         Raises:
             ContextError: As for `matte`.
@@ -281,9 +307,11 @@ class Predictor:
         """
         if not isinstance(context, Context):
             context, seen = self.itself(photo, context)
-            return self.answer(seen, context)
-        context.check(self.card)
-        return self.answer(self.seen(photo), context)
+        else:
+            context.check(self.card)
+            seen = self.seen(photo)
+        glance = self.answer(seen, context)
+        return self.closer(glance, context) if closer else glance
 
     def seen(self, photo: PhotoLike) -> Seen:
         """Looks at a photo as a target, to ask about it once or several times.
@@ -308,6 +336,41 @@ class Predictor:
             coarse = replace(coarse, alpha=_if_there(coarse.alpha)) if there else coarse
         return Glance(seen.photo, seen.frame, guidance, coarse)
 
+    def closer(self, glance: Glance, context: Context) -> Glance:
+        """The same, with a second look from close up at a thing that fills little of the photo.
+
+        Seen with the whole photo such a thing is a few cells; seen alone it is many, and its edges are those
+        of a larger picture. An answer that reaches the rim of the second picture is cut off there, and not
+        taken.
+
+        Args:
+            glance: The answer for the whole photo.
+            context: What was asked for.
+        """
+        window = self._around(glance)
+        if window is None:
+            return glance
+        part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
+        near = self.answer(self.seen(part), context)
+        return glance if _cut_off(near, glance, window) else replace(glance, closer=(window, near))
+
+    def _around(self, glance: Glance) -> Window | None:
+        """The surroundings of a thing that was found and is small, in pixels of the photo."""
+        coarse, photo = glance.coarse, glance.photo
+        presence = coarse.presence
+        if self.card.head != "icon-flex" or presence is None:
+            return None
+        if status_of(presence, self.card.absent_below, self.card.present_from) == "absent":
+            return None
+        height, width = glance.frame.content
+        found = coarse.alpha[:height, :width] > FOUND
+        if not found.any():
+            return None
+        near = framing.crop_box(found, CLOSER_MARGIN, least=CLOSER_LEAST)
+        if (near.bottom - near.top) * (near.right - near.left) > CLOSER_SHARE * found.size:
+            return None
+        return near.scaled((height, width), (photo.height, photo.width))
+
     def itself(self, photo: PhotoLike, prompt: Prompt) -> tuple[Context, Seen]:
         """A photo as its own reference (the paper's "Ours*"), looked at once by a model that can.
 
@@ -322,7 +385,7 @@ class Predictor:
         photo = photos.read(photo)
         roi = prompts.resolve(prompt, photo, photos.read)
         # A thing too small for the whole photo's grid is looked at from close up, as any reference is.
-        if not self.card.reuses or framing.close_up(roi) is not None:
+        if not self.card.reuses or self._close_up(roi) is not None:
             return self.encode(photo, prompt), self.seen(photo)
         seen = self.seen(photo)
         weights = self._weights(roi, seen.frame, seen.features, seen.images)
@@ -340,22 +403,13 @@ class Predictor:
             SettingsError: As for `matte`.
         """
         check_refine(refine)
-        photo, frame, guidance, coarse = glance.photo, glance.frame, glance.guidance, glance.coarse
-        height, width = frame.content
+        photo, guidance, coarse = glance.photo, glance.guidance, glance.coarse
         presence = guidance.presence if coarse.presence is None else coarse.presence
         status = status_of(presence, self.card.absent_below, self.card.present_from)
-        notes = photo.notes
-        if refine not in (False, "none"):
-            doubt = None if coarse.uncertainty is None else coarse.uncertainty[:height, :width]
-            network = edge_network() if refine == "learned" else None
-            seen = coarse.alpha[:height, :width]
-            answer = refined(photo.pixels, seen, uncertainty=doubt, network=network)
-            alpha = answer.alpha
-            # That nothing is surely the thing goes without saying where it is absent.
-            notes += (answer.reason,) if answer.reason and status != "absent" else ()
-        else:
-            alpha = np.clip(framing.undo(coarse.alpha, frame), 0, 1)
-        uncertainty = None if coarse.uncertainty is None else framing.undo(coarse.uncertainty, frame)
+        alpha, reason = _enlarged(glance, refine)
+        # That nothing is surely the thing goes without saying where it is absent.
+        notes = photo.notes + ((reason,) if reason and status != "absent" else ())
+        uncertainty = _doubted(glance)
         if photo.alpha is not None:
             alpha = _under(alpha, photo.alpha)
             uncertainty = None if uncertainty is None else _under(uncertainty, photo.alpha)
@@ -474,6 +528,51 @@ def _if_there(alpha: Float32) -> Float32:
     return lifted
 
 
+def _enlarged(glance: Glance, refine: Refine) -> tuple[Float32, str]:
+    """Alpha at the photo's size, and why its edges were not refined, if they were not.
+
+    Where the thing was looked at from close up, that answer is all of it.
+    """
+    if glance.closer is not None:
+        window, near = glance.closer
+        alpha = np.zeros((glance.photo.height, glance.photo.width), np.float32)
+        alpha[window.slices], reason = _enlarged(near, refine)
+        return alpha, reason
+    coarse, (height, width) = glance.coarse, glance.frame.content
+    if refine in (False, "none"):
+        return np.clip(framing.undo(coarse.alpha, glance.frame), 0, 1), ""
+    doubt = None if coarse.uncertainty is None else coarse.uncertainty[:height, :width]
+    network = edge_network() if refine == "learned" else None
+    answer = refined(glance.photo.pixels, coarse.alpha[:height, :width], uncertainty=doubt, network=network)
+    return answer.alpha, answer.reason
+
+
+def _doubted(glance: Glance) -> Float32 | None:
+    """The expected error of alpha at the photo's size."""
+    if glance.coarse.uncertainty is None:
+        return None
+    doubt = framing.undo(glance.coarse.uncertainty, glance.frame)
+    if glance.closer is not None:
+        window, near = glance.closer
+        own = _doubted(near)
+        assert own is not None
+        doubt[window.slices] = own
+    return doubt
+
+
+def _cut_off(near: Glance, whole: Glance, window: Window) -> bool:
+    """Whether an answer from close up reaches a rim of its picture that is not one of the photo."""
+    height, width = near.frame.content
+    found = near.coarse.alpha[:height, :width] > CUT_OFF
+    rims = (
+        (window.top > 0, found[0]),
+        (window.left > 0, found[:, 0]),
+        (window.bottom < whole.photo.height, found[-1]),
+        (window.right < whole.photo.width, found[:, -1]),
+    )
+    return any(inside and bool(rim.any()) for inside, rim in rims) or not found.any()
+
+
 def _under(levels: Float32, alpha: Pixels) -> Float32:
     """Values seen through an alpha the photo already has; where that is full they stay as they are."""
     result: Float32 = np.divide(alpha, np.float32(np.iinfo(alpha.dtype).max), dtype=np.float32)
@@ -481,16 +580,26 @@ def _under(levels: Float32, alpha: Pixels) -> Float32:
     return result
 
 
-def closer(photo: Photo, roi: RoI) -> tuple[Photo, RoI]:
-    """Photo and mark cut to the surroundings of a thing too small for the whole photo's grid (trap 36)."""
-    window = framing.close_up(roi)
+def within(photo: Photo, roi: RoI, window: Window | None) -> tuple[Photo, RoI]:
+    """Photo and mark cut to a window; as they are without one."""
     if window is None:
         return photo, roi
-    at = window.slices
-    share = 100 * np.count_nonzero(roi.positive) / roi.positive.size
-    note = f"the marked thing is only {share:.2g} % of {photo.name or 'the photo'}: looked at from close up"
-    marked = replace(roi, positive=roi.positive[at], negative=roi.negative[at], notes=(*roi.notes, note))
+    at, share = window.slices, np.count_nonzero(roi.positive) / roi.positive.size
+    marked = replace(roi, positive=roi.positive[at], negative=roi.negative[at])
+    if share < prompts.TINY and roi.kind in ("mask", "box"):
+        name = photo.name or "the photo"
+        note = f"the marked thing is only {100 * share:.2g} % of {name}: looked at from close up"
+        marked = replace(marked, notes=(*roi.notes, note))
     return replace(photo, pixels=cut(photo.pixels, window), alpha=None), marked
+
+
+def _shown_small(roi: RoI, frame: Frame, weights: Float32) -> Window | None:
+    """The surroundings of a thing that was marked in part and, made whole, fills little of the photo."""
+    if roi.kind not in ("points", "scribbles"):
+        return None
+    whole = resampling.nearest(weights >= 0.5, frame.seen)[: frame.content[0], : frame.content[1]]
+    window = framing.close_up(RoI(whole, ~whole))
+    return None if window is None else window.scaled(frame.content, frame.source)
 
 
 def thumbnail(photo: Photo, roi: RoI) -> bytes:

@@ -26,7 +26,7 @@ Point = Sequence[Coordinate]
 Raster = NDArray[Any] | Path | str
 Load = Callable[[Path], Photo]
 
-_TINY = 0.001  # of the photo: too small to be seen well on the whole photo (see framing.close_up)
+TINY = 0.001  # of the photo: too small to be seen well on the whole photo (see framing.close_up)
 _ROUND = 0.6  # part of the photo's edge beyond which a mask looks inverted
 _STROKE_HALF = 0.25  # level that counts as drawn: strokes are thin, and their edges soft
 
@@ -298,7 +298,7 @@ def _oddities(positive: Bool, kind: RoIKind) -> tuple[str, ...]:
     if share == 1:
         return ("all of the photo is marked, so it shows nothing to tell the thing from",)
     notes = []
-    if share < _TINY:
+    if share < TINY:
         notes.append(f"the mark covers only {share:.2%} of the photo: a closer view makes a better reference")
     sides = positive[0], positive[-1], positive[:, 0], positive[:, -1]
     if kind == "mask" and np.concatenate(sides).mean() > _ROUND:

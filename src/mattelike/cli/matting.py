@@ -204,7 +204,8 @@ def _with_glance(plan: Plan, looked_for: Sought) -> Plan:
     """The plan, where its photo is its own reference and was looked at for that, with the answer to it."""
     if looked_for.seen is None:
         return plan
-    glance = looked_for.predictor.answer(looked_for.seen, looked_for.context)
+    predictor, context = looked_for.predictor, looked_for.context
+    glance = predictor.closer(predictor.answer(looked_for.seen, context), context)
     return replace(plan, tasks=tuple(replace(task, glance=glance) for task in plan.tasks))
 
 

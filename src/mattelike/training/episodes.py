@@ -9,7 +9,7 @@ the same sequence and a run resumes exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,8 @@ class EpisodeSettings:
         alone: Share of the pairs of scenes that show a single thing each, up to as large as the picture.
         glued: Share of the pairs of scenes in which two things of different kinds are fixed to each other and
             are the answer together: how much is meant is what is marked, not what is of one stuff.
+        lookalikes: Share of the pairs of scenes whose things look alike to the network though they are of
+            different kinds (`mattelike.training.likeness`); they lie close together.
     """
 
     sides: tuple[int, ...] = (256, 256, 320)
@@ -66,6 +68,7 @@ class EpisodeSettings:
     parts: float = 0.0
     alone: float = 0.0
     glued: float = 0.0
+    lookalikes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,12 +124,26 @@ def grouped_places(places: Sequence[Place]) -> dict[str, list[Place]]:
 
 
 class Episodes(torch.utils.data.Dataset[Batch]):
-    """The sequence of batches; item i is batch i."""
+    """The sequence of batches; item i is batch i.
 
-    def __init__(self, library: Library, settings: EpisodeSettings, steps: int) -> None:
+    Args:
+        library: What pictures are made of.
+        settings: How.
+        steps: Batches there are.
+        alike: For kinds, others that look like them (`mattelike.training.likeness`); for `lookalikes`.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        settings: EpisodeSettings,
+        steps: int,
+        alike: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.library = library
         self.settings = settings
         self.steps = steps
+        self.alike = {kind: list(others) for kind, others in (alike or {}).items() if others}
         kinds = sorted(library.groups)
         render = {k: all(p.item.domain == "render" for p in library.groups[k]) for k in kinds}
         self.photographed = [k for k in kinds if not render[k]]
@@ -168,6 +185,17 @@ class Episodes(torch.utils.data.Dataset[Batch]):
                 kinds.append(kind)
         return kinds
 
+    def lookalikes(self, count: int, generator: torch.Generator) -> list[str]:
+        """A kind and others that look like it, none surely or nearly the same as another."""
+        first = self.kind(generator, self.settings.renders)
+        while first not in self.alike:
+            first = self.kind(generator, self.settings.renders)
+        kinds, others = [first], self.alike[first]
+        for at in torch.randperm(len(others), generator=generator).tolist():
+            if len(kinds) < count and not any(related(others[at], k) for k in kinds):
+                kinds.append(others[at])
+        return kinds
+
     def member(self, kind: str, generator: torch.Generator) -> Place:
         """One item of a kind, by chance."""
         places = self.library.groups[kind]
@@ -181,7 +209,9 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             return [synthesis.scene(self.library, [each], side, generator, alone=True) for each in things]
         if self.settings.glued and chance(generator, self.settings.glued):
             return self.glued_pair(side, generator)
-        kinds = self.unlike(4 + integer(generator, 3), generator)
+        hard = bool(self.alike) and chance(generator, self.settings.lookalikes)
+        wanted = 4 + integer(generator, 3)
+        kinds = self.lookalikes(wanted, generator) if hard else self.unlike(wanted, generator)
         count = max(1, len(kinds) - 2)
         first, second = kinds[:count], kinds[:count]
         for shown, other in zip((first, second), kinds[count:], strict=False):
@@ -191,7 +221,9 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             if len(shown) < 4 and chance(generator, 0.15):
                 shown.append(shown[0])
         return [
-            synthesis.scene(self.library, [self.member(k, generator) for k in shown], side, generator)
+            synthesis.scene(
+                self.library, [self.member(k, generator) for k in shown], side, generator, crowded=hard
+            )
             for shown in (first, second)
         ]
 

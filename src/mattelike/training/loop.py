@@ -25,6 +25,7 @@ from mattelike.network.encoder import EncoderSettings
 from mattelike.training import pack as packs
 from mattelike.training import run_card
 from mattelike.training.episodes import Batch, Episodes, EpisodeSettings, library
+from mattelike.training.likeness import neighbours
 from mattelike.training.losses import LossWeights, weighted
 from mattelike.training.precision import autocast_type, resolved
 from mattelike.training.prompts import Marks
@@ -312,10 +313,13 @@ def embedded(
         found = judged(model, to(batch, place), precision, untouched)
         return weighted(found, recipe.losses), found
 
+    known = library(pack, recipe.episodes.clean)
+    # By the eyes the run starts with: what looks alike to them is what has to be told apart.
+    alike = neighbours(known, model.encoder.backbone) if recipe.episodes.lookalikes else None
     return Task(
         model=model,
         optimiser=optimiser(model, recipe),
-        batches=Episodes(library(pack, recipe.episodes.clean), recipe.episodes, recipe.steps * processes),
+        batches=Episodes(known, recipe.episodes, recipe.steps * processes, alike),
         judged=asked,
         rate=lambda step: recipe.learning_rate * rate(recipe, step),
         steps=recipe.steps,

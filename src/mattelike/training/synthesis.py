@@ -163,6 +163,20 @@ def backdrop(library: Library, side: int, generator: torch.Generator) -> Tensor:
     return augment.relit(seen, generator)
 
 
+def together(count: int, side: int, generator: torch.Generator) -> list[tuple[float, float, float]]:
+    """Centre (row, column) and size for each of `count` things in one heap: side by side, touching."""
+    size = side * uniform(generator, 0.3, 0.5)
+    middle = [side * uniform(generator, 0.4, 0.6) for _ in range(2)]
+    start, apart = uniform(generator, -math.pi, math.pi), 0.6 * size
+    spots = []
+    for at in range(count):
+        turn = start + 2 * math.pi * (at + uniform(generator, -0.2, 0.2)) / count
+        away = apart * uniform(generator, 0.7, 1.3) * (count > 1)
+        centre = middle[0] + away * math.sin(turn), middle[1] + away * math.cos(turn)
+        spots.append((*centre, size * uniform(generator, 0.7, 1.3)))
+    return spots
+
+
 def positions(count: int, side: int, generator: torch.Generator) -> list[tuple[float, float, float]]:
     """Centre (row, column) and size for each of `count` things: on a loose grid, or anywhere."""
     if count == 1:
@@ -215,6 +229,7 @@ def scene(
     *,
     alone: bool = False,
     glued: float | None = None,
+    crowded: bool = False,
 ) -> Picture:
     """Things cut out of their photos and put together on another background.
 
@@ -227,10 +242,13 @@ def scene(
         generator: Source of chance.
         alone: A single thing, placed large.
         glued: The last two are one thing of two stuffs, the second in this direction (radians) of the first.
+        crowded: They lie in one heap.
     """
     rgb = backdrop(library, side, generator)
     kinds = [place.item.kind for place in places]
-    if glued is None:
+    if crowded:
+        spots = together(len(places), side, generator)
+    elif glued is None:
         spots = positions(1 if alone else len(places), side, generator)
     else:
         *spots, last = positions(len(places) - 1, side, generator)
