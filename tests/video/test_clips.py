@@ -139,11 +139,11 @@ class Mortal(Predictor):
         super().__init__(toy().model)
         self.left, self.looks = frames, 0
 
-    def glance(self, photo, context):  # type: ignore[no-untyped-def,override]
+    def glance(self, photo, context, **asked):  # type: ignore[no-untyped-def,override]
         self.left, self.looks = self.left - 1, self.looks + 1
         if self.left < 0:
             raise KilledError
-        return super().glance(photo, context)
+        return super().glance(photo, context, **asked)
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".webm"])
