@@ -487,7 +487,7 @@ def small(examples) -> Small:
 
 def test_trap_36_a_small_thing_is_looked_at_twice_and_cut_out_twice_as_well(shipped, small):
     context = shipped.encode(small.source, ml.Mask(small.mask))
-    once = shipped.finish(shipped.glance(small.pixels, context, closer=False))
+    once = shipped.finish(shipped.glance(small.pixels, context, considered=False))
     twice = shipped.matte(small.pixels, context)
     assert np.abs(twice.alpha - small.alpha).sum() < 0.5 * np.abs(once.alpha - small.alpha).sum()
     assert twice.presence == once.presence

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mattelike import framing, models, photos, prompts, resampling, tokens
+from mattelike import framing, models, photos, pieces, prompts, resampling, tokens
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
 from mattelike.figures import levels
@@ -21,7 +21,7 @@ from mattelike.mattes import Matte, cut, status_of
 from mattelike.models import Coarse, Model, Role
 from mattelike.models.refiner import edge_network
 from mattelike.prompts import Prompt
-from mattelike.refinement import Refine, check_refine
+from mattelike.refinement import DOUBT, Refine, check_refine
 from mattelike.refinement import refine as refined
 from mattelike.values import Bool, Features, Float32, Guidance, ModelCard, Photo, Pixels, RoI
 
@@ -260,7 +260,8 @@ class Predictor:
         """The whole of a thing that was marked in part: the model's answer for the reference itself."""
         kept, weight = self.model.remember(features, weights)
         itself = Context(kept, weight, np.zeros(len(kept), np.int16), self.card.name, self.card.sha256)
-        coarse = self.model.alpha(images, features, self.model.guide(features, itself))
+        guidance = self.model.guide(features, itself)
+        coarse = _without_strays(self.model.alpha(images, features, guidance), guidance)
         cells = tokens.coverage(coarse.alpha, weights.shape)
         if roi.kind == "box":
             grown = (cells * positive).astype(np.float32)
@@ -292,13 +293,13 @@ class Predictor:
         check_refine(refine)
         return self.finish(self.glance(photo, context), refine=refine)
 
-    def glance(self, photo: PhotoLike, context: Context | Prompt, *, closer: bool = True) -> Glance:
+    def glance(self, photo: PhotoLike, context: Context | Prompt, *, considered: bool = True) -> Glance:
         """The first half of `matte`: all that the model does, at the size it sees.
 
         Args:
             photo: As for `matte`.
             context: As for `matte`.
-            closer: Look at a small thing once more; see `closer`. Not for the frames of a clip: a thing that
+            considered: Think the answer over; see `considered`. Not for the frames of a clip: a thing that
                 grows would change its looks between two of them.
 
         Raises:
@@ -311,7 +312,7 @@ class Predictor:
             context.check(self.card)
             seen = self.seen(photo)
         glance = self.answer(seen, context)
-        return self.closer(glance, context) if closer else glance
+        return self.considered(glance, context) if considered else glance
 
     def seen(self, photo: PhotoLike) -> Seen:
         """Looks at a photo as a target, to ask about it once or several times.
@@ -336,29 +337,34 @@ class Predictor:
             coarse = replace(coarse, alpha=_if_there(coarse.alpha)) if there else coarse
         return Glance(seen.photo, seen.frame, guidance, coarse)
 
-    def closer(self, glance: Glance, context: Context) -> Glance:
-        """The same, with a second look from close up at a thing that fills little of the photo.
+    def considered(self, glance: Glance, context: Context) -> Glance:
+        """The same, thought over: without stray pieces, and a small thing looked at once more.
 
-        Seen with the whole photo such a thing is a few cells; seen alone it is many, and its edges are those
-        of a larger picture. An answer that reaches the rim of the second picture is cut off there, and not
-        taken.
+        A piece that is clearly less like the reference than the rest is left out (`mattelike.pieces`). A
+        thing that fills little of the photo is then looked at from close up: seen with the whole photo it is
+        a few cells; seen alone it is many, and its edges are those of a larger picture. An answer that
+        reaches the rim of the second picture is cut off there, and not taken.
 
         Args:
             glance: The answer for the whole photo.
             context: What was asked for.
         """
+        if self.card.head != "icon-flex":
+            return glance
+        glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
         window = self._around(glance)
         if window is None:
             return glance
         part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
         near = self.answer(self.seen(part), context)
+        near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
         return glance if _cut_off(near, glance, window) else replace(glance, closer=(window, near))
 
     def _around(self, glance: Glance) -> Window | None:
         """The surroundings of a thing that was found and is small, in pixels of the photo."""
         coarse, photo = glance.coarse, glance.photo
         presence = coarse.presence
-        if self.card.head != "icon-flex" or presence is None:
+        if presence is None:
             return None
         if status_of(presence, self.card.absent_below, self.card.present_from) == "absent":
             return None
@@ -526,6 +532,17 @@ def _if_there(alpha: Float32) -> Float32:
     share = np.clip((alpha / solid - LIFTED_FROM) / (LIFTED_TO - LIFTED_FROM), 0, 1)
     lifted: Float32 = np.minimum(alpha * (1 + (SOLID / solid - 1) * share), 1).astype(np.float32)
     return lifted
+
+
+def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
+    """An answer without the pieces that are clearly less like the reference than the rest."""
+    stray = pieces.strays(coarse.alpha, guidance.maps)
+    if stray is None:
+        return coarse
+    alpha, doubt = np.where(stray, np.float32(0), coarse.alpha), coarse.uncertainty
+    # Doubted still, but not so much that the colours are asked what is there.
+    doubt = None if doubt is None else np.where(stray, np.minimum(doubt, np.float32(DOUBT)), doubt)
+    return replace(coarse, alpha=alpha, uncertainty=doubt)
 
 
 def _enlarged(glance: Glance, refine: Refine) -> tuple[Float32, str]:

@@ -290,7 +290,7 @@ class _Run:
                     f"{self._job.clip.path}: frame {frame.number} is broken; --broken last or clear goes on"
                 )
             return _Looked(frame, None, self._latest)
-        glance = self._predictor.glance(frame.photo, self._job.context, closer=False)
+        glance = self._predictor.glance(frame.photo, self._job.context, considered=False)
         if not self._job.steady:
             return _Looked(frame, self._finished(glance), self._latest)
         steady = steadied(self._latest, glance)
