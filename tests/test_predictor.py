@@ -495,9 +495,10 @@ def test_trap_36_a_small_thing_is_looked_at_twice_and_cut_out_twice_as_well(ship
     assert twice.uncertainty is not None and twice.uncertainty.shape == small.alpha.shape
 
 
-def test_trap_36_a_thing_that_fills_the_photo_is_looked_at_once(shipped, small):
-    context = shipped.encode(small.source, ml.Mask(small.mask))
-    assert shipped.glance(small.source, context).closer is None
+def test_trap_36_a_thing_that_fills_the_photo_is_looked_at_once(shipped, examples):
+    photo = examples / "photos" / "chow" / "01.jpg"
+    context = shipped.encode(photo, ml.Mask(examples / "marks" / "chow.png"))
+    assert shipped.glance(photo, context).closer is None
 
 
 def test_trap_36_what_a_closer_look_would_cut_off_is_left_to_the_first(shipped, small, monkeypatch):
@@ -513,6 +514,18 @@ def test_trap_36_a_closer_look_keeps_an_alpha_the_photo_has(shipped, small):
     matte = shipped.matte(np.dstack([small.pixels, half]), context)
     whole = shipped.matte(small.pixels, context)
     assert np.allclose(matte.alpha, whole.alpha * np.float32(128 / 255), atol=1e-6)
+
+
+def test_a_piece_that_is_less_like_the_reference_is_left_out(shipped, examples):
+    """A bit of tree stayed beside the sloth."""
+    photo = ml.read_image(examples / "photos" / "sloth" / "00.jpg")
+    context = shipped.encode(photo, ml.Points([(int(0.38 * photo.width), int(0.54 * photo.height))]))
+    first = shipped.finish(shipped.glance(photo, context, considered=False), refine=False)
+    matte = shipped.matte(photo, context, refine=False)
+    tree = np.s_[: int(0.3 * photo.height), int(0.55 * photo.width) :]
+    assert first.alpha[tree].max() > 0.5  # else there would be nothing to leave out
+    assert matte.alpha[tree].max() < 0.05
+    assert matte.alpha[int(0.54 * photo.height), int(0.38 * photo.width)] > 0.95
 
 
 @pytest.mark.parametrize("mark", ["mask", "click", "box"])
