@@ -38,12 +38,13 @@ def strays(alpha: Float32, maps: Float32) -> Bool | None:
     labels, count = label(alpha > SOLID)
     if count < 2:
         return None
+    area = sizes(labels, count)
     evidence = similarity.Evidence.of(maps.reshape(maps.shape[0], -1))
     contrast, lead = (
-        _of_pieces(_over(each.mean(axis=0).reshape(maps.shape[1:]), alpha.shape), labels, count)
+        _of_pieces(_over(each.mean(axis=0).reshape(maps.shape[1:]), alpha.shape), labels, area)
         for each in (evidence.contrast, evidence.thing_lead)
     )
-    leading = int(np.argmax(contrast * lead * _of_pieces(alpha, labels, count) * sizes(labels, count)))
+    leading = int(np.argmax(contrast * lead * _of_pieces(alpha, labels, area) * area))
     stray = (contrast < contrast[leading]) & (lead < LIKE * lead[leading])
     if not stray.any():
         return None
@@ -58,7 +59,6 @@ def _over(cells: Float32, size: tuple[int, int]) -> Float32:
     return pixels[: size[0], : size[1]]
 
 
-def _of_pieces(values: Float32, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """Mean over every piece, ``(count,)``."""
-    sums = np.bincount(labels.reshape(-1), values.reshape(-1), count + 1)[1:]
-    return sums / sizes(labels, count)
+def _of_pieces(values: Float32, labels: NDArray[np.int32], area: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean over every piece, as many as there are areas."""
+    return np.bincount(labels.reshape(-1), values.reshape(-1), len(area) + 1)[1:] / area

@@ -44,7 +44,7 @@ LIFTED_FROM, LIFTED_TO = 0.5, 0.9
 # A second look is for things whose surroundings are at most this share of the photo: those of what is alpha
 # above `FOUND`, and a seventh of its longer side beyond. On the scenes of the public validation overlap gains
 # two points by it.
-CLOSER_SHARE, CLOSER_MARGIN, CLOSER_LEAST = 0.36, 0.15, 64
+CLOSER_SHARE, CLOSER_MARGIN = 0.36, 0.15
 FOUND, CUT_OFF = 0.2, 0.5
 
 
@@ -362,20 +362,15 @@ class Predictor:
 
     def _around(self, glance: Glance) -> Window | None:
         """The surroundings of a thing that was found and is small, in pixels of the photo."""
-        coarse, photo = glance.coarse, glance.photo
-        presence = coarse.presence
+        presence = glance.coarse.presence
         if presence is None:
             return None
         if status_of(presence, self.card.absent_below, self.card.present_from) == "absent":
             return None
         height, width = glance.frame.content
-        found = coarse.alpha[:height, :width] > FOUND
-        if not found.any():
-            return None
-        near = framing.crop_box(found, CLOSER_MARGIN, least=CLOSER_LEAST)
-        if (near.bottom - near.top) * (near.right - near.left) > CLOSER_SHARE * found.size:
-            return None
-        return near.scaled((height, width), (photo.height, photo.width))
+        found = glance.coarse.alpha[:height, :width] > FOUND
+        window = framing.close_up(RoI(found, ~found), share=CLOSER_SHARE, margin=CLOSER_MARGIN)
+        return _in_photo(window, glance.frame)
 
     def itself(self, photo: PhotoLike, prompt: Prompt) -> tuple[Context, Seen]:
         """A photo as its own reference (the paper's "Ours*"), looked at once by a model that can.
@@ -615,7 +610,11 @@ def _shown_small(roi: RoI, frame: Frame, weights: Float32) -> Window | None:
     if roi.kind not in ("points", "scribbles"):
         return None
     whole = resampling.nearest(weights >= 0.5, frame.seen)[: frame.content[0], : frame.content[1]]
-    window = framing.close_up(RoI(whole, ~whole))
+    return _in_photo(framing.close_up(RoI(whole, ~whole)), frame)
+
+
+def _in_photo(window: Window | None, frame: Frame) -> Window | None:
+    """A window on what the model saw, in pixels of the photo."""
     return None if window is None else window.scaled(frame.content, frame.source)
 
 

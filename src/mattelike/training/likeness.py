@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mattelike.network.efficientnet_lite import EfficientNetLite
+from mattelike.network.embedded import MEAN, STD
 from mattelike.training.groups import related
 from mattelike.training.pack import Place
 from mattelike.training.synthesis import Library, cut_to_thing, softened
@@ -25,8 +26,6 @@ ITEMS = 3
 STAGE, STRIDE = 5, 32
 # Kinds kept for each.
 NEIGHBOURS = 12
-# What the published backbones take for black and white.
-MEAN, STD = 127 / 255, 128 / 255
 
 
 def neighbours(
@@ -60,15 +59,16 @@ def kind_token(library: Library, places: Sequence[Place], backbone: EfficientNet
 @torch.no_grad()
 def thing_token(library: Library, place: Place, backbone: EfficientNetLite) -> Tensor:
     """The mean token of one thing on grey, ``(d,)``, length one."""
+    grey, spread = MEAN[0], STD[0]
     thing = cut_to_thing(library.pack.rgba(place))
     alpha = softened(thing[3:], place.item.truth)
-    shown = torch.cat([thing[:3] * alpha + MEAN * (1 - alpha), alpha])
+    shown = torch.cat([thing[:3] * alpha + grey * (1 - alpha), alpha])
     scale = FILLED / max(shown.shape[-2:])
     size = [max(1, round(length * scale)) for length in shown.shape[-2:]]
     shown = F.interpolate(shown[None], size=size, mode="bilinear", antialias=True)[0]
-    square = torch.cat([torch.full((3, SIDE, SIDE), MEAN), torch.zeros(1, SIDE, SIDE)])
+    square = torch.cat([torch.full((3, SIDE, SIDE), grey), torch.zeros(1, SIDE, SIDE)])
     top, left = ((SIDE - length) // 2 for length in size)
     square[:, top : top + size[0], left : left + size[1]] = shown
-    seen = backbone((square[None, :3] - MEAN) / STD)[STAGE][0]
+    seen = backbone((square[None, :3] - grey) / spread)[STAGE][0]
     weight = F.avg_pool2d(square[None, 3:], STRIDE)[0]
     return F.normalize((seen * weight).sum(dim=(1, 2)), dim=0)
