@@ -21,6 +21,16 @@ def test_parts_are_those_of_scipy(mask):
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14))))
+def test_holes_are_those_of_scipy_unless_they_are_large(mask):
+    enclosed = ndimage.binary_fill_holes(mask) & ~mask
+    np.testing.assert_array_equal(components.holes(mask, mask.size), enclosed)
+    labels, _ = ndimage.label(~mask)
+    small = enclosed & (np.bincount(labels.ravel())[labels] <= 2)
+    np.testing.assert_array_equal(components.holes(mask, 2), small)
+    assert not components.holes(mask, mask.size, ~mask).any()
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14))))
 def test_bounds_are_those_of_scipy(mask):
     found = ndimage.find_objects(mask.astype(int))
     expected = tuple((s[0].start, s[1].start, s[0].stop, s[1].stop) for s in found)

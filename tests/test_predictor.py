@@ -95,6 +95,23 @@ def test_every_mark_finds_the_thing_in_another_photo(finder, prompt):
     assert matte.status == "present"
 
 
+def test_a_click_made_whole_has_no_hole_where_a_nose_is(finder):
+    pixels = paint(128, 128)
+    pixels[24:104, 24:104], pixels[56:72, 56:72] = RED, SLATE
+    clicked = finder.encode(pixels, ml.Points([(40, 40)]))
+    whole = clicked.weights >= 0.5
+    # Twenty by twenty cells are the thing, its nose among them, which target photos then have, too.
+    assert np.count_nonzero(whole) == 400
+    assert finder.matte(pixels, clicked).alpha[64, 64] > 0.9
+    # Unless it is said that the nose is something else.
+    apart = finder.encode(pixels, ml.Points([(40, 40)], negative=[(64, 64)]))
+    assert finder.matte(pixels, apart).alpha[64, 64] < 0.1
+    # What one can look through stays open.
+    pixels[40:88, 40:88] = (120, 125, 130)
+    ring = finder.encode(pixels, ml.Points([(30, 64)]))
+    assert np.count_nonzero(ring.weights >= 0.5) < 300
+
+
 def test_photos_may_be_paths_bytes_arrays_pillow_or_read_already(finder, tmp_path):
     path = tmp_path / "ref.png"
     Image.fromarray(REFERENCE.pixels).save(path)

@@ -377,6 +377,16 @@ def test_sums_of_whole_numbers_lose_next_to_nothing_to_float32(picture: str) -> 
     assert np.allclose(by_float32.laplacian(alpha), by_float64.laplacian(alpha), atol=5e-2)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(1, 1), (1, 8), (7, 2), (9, 13), (130, 258)])
+def test_a_half_is_the_rounded_mean_of_two_by_two(size: tuple[int, int], dtype: type[np.integer]) -> None:
+    top = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, top, (*size, 3), endpoint=True).astype(dtype)
+    even = np.pad(pixels, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge").astype(np.int64)
+    sums = even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]
+    np.testing.assert_array_equal(grids.halved(pixels), (sums + 2) // 4)
+
+
 @pytest.mark.parametrize("size", [(2, 3), (7, 5), (1, 4)])
 def test_doubling_by_slices_is_bilinear(size: tuple[int, int]) -> None:
     values = np.random.default_rng(1).uniform(-1, 1, (2, *size)).astype(np.float32)

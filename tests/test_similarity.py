@@ -107,6 +107,13 @@ def test_a_negative_reference_takes_a_lookalike_away():
     assert both.contrast.mean() < 0.4
 
 
+def test_the_best_of_none_is_no_cosine_at_all():
+    cosine = np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 3, 4)
+    chosen = np.array([True, False, True, False])
+    np.testing.assert_array_equal(similarity.best(cosine, chosen), cosine[..., 2])
+    np.testing.assert_array_equal(similarity.best(cosine, np.zeros(4, bool)), np.full((1, 3), -1, np.float32))
+
+
 def test_A31_the_order_of_references_does_not_matter():
     a, b, target = tokens(8), tokens(9), tokens(10)
     wa, wb = weights(35, 1), weights(35, 2)

@@ -92,6 +92,26 @@ def sizes(labels: Labels, count: int) -> NDArray[np.intp]:
     return np.bincount(labels.ravel(), minlength=count + 1)[1 : count + 1]
 
 
+def holes(mask: Bool, most: int, known: Bool | None = None) -> Bool:
+    """What a mask encloses: parts of the rest, of at most `most` pixels each, that touch no border.
+
+    Args:
+        mask: bool ``(h, w)``.
+        most: Pixels of the largest hole that counts as one.
+        known: bool ``(h, w)``; what holds any of these pixels is no hole either. None for none.
+
+    Returns:
+        bool ``(h, w)``.
+    """
+    labels, count = label(~mask)
+    enclosed = np.concatenate([[False], sizes(labels, count) <= most])
+    enclosed[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
+    if known is not None:
+        enclosed[labels[known]] = False
+    found: Bool = enclosed[labels]
+    return found
+
+
 def spread(labels: Labels, open_to: Bool | None = None, *, rings: int | None = None) -> Labels:
     """Gives unnumbered pixels to the part that reaches them first, one ring of pixels at a time.
 

@@ -38,13 +38,19 @@ def strays(alpha: Float32, maps: Float32) -> Bool | None:
     labels, count = label(alpha > SOLID)
     if count < 2:
         return None
-    area = sizes(labels, count)
+    inside = np.flatnonzero(labels)
+    of, area = labels.reshape(-1)[inside], sizes(labels, count)
     evidence = similarity.Evidence.of(maps.reshape(maps.shape[0], -1))
-    contrast, lead = (
-        _of_pieces(_over(each.mean(axis=0).reshape(maps.shape[1:]), alpha.shape), labels, area)
-        for each in (evidence.contrast, evidence.thing_lead)
+    cells = _cells(inside, alpha.shape, maps.shape[1:])
+    contrast, lead, solid = (
+        np.bincount(of, values, count + 1)[1:] / area
+        for values in (
+            evidence.contrast.mean(axis=0)[cells],
+            evidence.thing_lead.mean(axis=0)[cells],
+            alpha.reshape(-1)[inside],
+        )
     )
-    leading = int(np.argmax(contrast * lead * _of_pieces(alpha, labels, area) * area))
+    leading = int(np.argmax(contrast * lead * solid * area))
     stray = (contrast < contrast[leading]) & (lead < LIKE * lead[leading])
     if not stray.any():
         return None
@@ -52,13 +58,9 @@ def strays(alpha: Float32, maps: Float32) -> Bool | None:
     return found
 
 
-def _over(cells: Float32, size: tuple[int, int]) -> Float32:
-    """A map of cells as one of the pixels they cover."""
-    stride = max(-(-length // count) for length, count in zip(size, cells.shape, strict=True))
-    pixels: Float32 = np.repeat(np.repeat(cells, stride, axis=0), stride, axis=1)
-    return pixels[: size[0], : size[1]]
-
-
-def _of_pieces(values: Float32, labels: NDArray[np.int32], area: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean over every piece, as many as there are areas."""
-    return np.bincount(labels.reshape(-1), values.reshape(-1), len(area) + 1)[1:] / area
+def _cells(pixels: NDArray[np.intp], size: tuple[int, int], grid: tuple[int, int]) -> NDArray[np.intp]:
+    """In which cell of a grid each of some pixels lies, both as positions in raster order."""
+    stride = max(-(-length // count) for length, count in zip(size, grid, strict=True))
+    rows, columns = np.divmod(pixels, size[1])
+    cells: NDArray[np.intp] = rows // stride * grid[1] + columns // stride
+    return cells

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mattelike import framing, models, photos, pieces, prompts, resampling, tokens
+from mattelike.components import holes
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
 from mattelike.figures import levels
@@ -46,6 +47,10 @@ LIFTED_FROM, LIFTED_TO = 0.5, 0.9
 # two points by it.
 CLOSER_SHARE, CLOSER_MARGIN = 0.36, 0.15
 FOUND, CUT_OFF = 0.2, 0.5
+
+# What a click has been made whole to has no holes up to this share of it, such as a nose among fur; whoever
+# sees through a thing can mark that as something else.
+HOLE = 0.08
 
 
 def load(
@@ -267,7 +272,9 @@ class Predictor:
             grown = (cells * positive).astype(np.float32)
         else:
             grown = np.maximum(cells, positive)
-            grown[negative >= 0.5] = 0
+            whole, other = grown >= 0.5, negative >= 0.5
+            grown[holes(whole & ~other, int(HOLE * np.count_nonzero(whole)), other)] = 1
+            grown[other] = 0
         # An answer that lost the thing is no answer: what was marked still stands.
         return grown if float(grown.max()) >= 0.5 else weights
 

@@ -34,8 +34,8 @@ Array = Any
 
 # Rows of a self-affinity computed at a time: bounds the memory at `block * N` a head.
 BLOCK = 1024
-# A cosine no pair of tokens reaches, for "the best of none".
-NONE_FOUND = -1.0
+# A cosine no pair of tokens reaches, for "the best of none"; more than two cosines can differ by.
+NONE_FOUND, FAR = -1.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,8 +251,9 @@ def best(cosine: Array, chosen: Array) -> Array:
     """
     xp = array_namespace(cosine)
     cosine = constant(cosine)
-    nothing = xp.asarray(NONE_FOUND, dtype=cosine.dtype, device=getattr(cosine, "device", None))
-    return xp.max(xp.where(chosen[..., None, None, :], cosine, nothing), axis=-1)
+    # Adding 0 to what is chosen and much less to the rest is several times as fast as choosing.
+    barred = (1 - xp.astype(chosen, cosine.dtype))[..., None, None, :] * FAR
+    return xp.clip(xp.max(cosine - barred, axis=-1), NONE_FOUND, None)
 
 
 def mean_token(reference: Array, weights: Array) -> Array:

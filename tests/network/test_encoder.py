@@ -8,6 +8,7 @@ import torch
 
 from mattelike.network.embedded import EmbeddedModel
 from mattelike.network.encoder import Encoder, EncoderSettings, Grouping, placed
+from mattelike.network.layers import unshuffled
 from mattelike.training.losses import things_together
 
 SMALL = EncoderSettings(width=16, heads=0, blocks=1, kinds_head=True, grouping=8)
@@ -81,3 +82,8 @@ def test_a_cell_that_sees_only_itself_has_not_found_its_thing():
 def test_a_picture_without_things_costs_nothing_and_is_finite():
     nothing = things_together(torch.randn(1, 6, 3), torch.zeros(1, dtype=torch.long), torch.zeros(1, 6))
     assert float(nothing) == pytest.approx(0, abs=1e-5)
+
+
+def test_pixels_become_channels_as_torch_has_them_bit_for_bit():
+    images = torch.randn(2, 3, 6, 10)
+    assert torch.equal(unshuffled(images), torch.nn.functional.pixel_unshuffle(images, 2))

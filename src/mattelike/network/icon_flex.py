@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mattelike.network.layers import ChannelNorm, ConvNormAct, Mixer, SelfAttention, upsampled
+from mattelike.network.layers import ChannelNorm, ConvNormAct, Mixer, SelfAttention, unshuffled, upsampled
 
 
 class Answer(NamedTuple):
@@ -125,7 +125,7 @@ class IconFlex(nn.Module):
         presence = self.presence(self.pooled(x, coarse))[:, 0]
         if window is not None:
             x = window.of(x, 1)
-        finer = [*skips[1:-1], torch.cat([skips[-1], F.pixel_unshuffle(images, 2)], dim=1)]
+        finer = [*skips[1:-1], torch.cat([skips[-1], unshuffled(images)], dim=1)]
         for skip, merge in zip(finer, self.merges, strict=True):
             x = merge(torch.cat([skip, upsampled(x, like=skip)], dim=1))
         fine = F.pixel_shuffle(self.last(self.detail(x)), 2)

@@ -83,6 +83,18 @@ def upsampled(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def unshuffled(images: Tensor) -> Tensor:
+    """`images` ``(b, c, h, w)`` with their 2 x 2 pixels as channels: ``(b, 4 c, h / 2, w / 2)``.
+
+    ``pixel_unshuffle`` by a convolution that picks pixels: runtimes are five times as fast at it as at
+    turning six dimensions round.
+    """
+    channels = images.shape[1]
+    picks = torch.eye(4 * channels, dtype=images.dtype, device=images.device)
+    with torch.autocast(images.device.type, enabled=False):
+        return F.conv2d(images, picks.reshape(4 * channels, channels, 2, 2), stride=2)
+
+
 def folded(model: M) -> M:
     """A copy in evaluation mode with every BatchNorm folded into the convolution before it."""
     model = copy.deepcopy(model).eval()

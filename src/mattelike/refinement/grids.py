@@ -44,8 +44,16 @@ def halved(pixels: Pixels) -> Pixels:
     for top in range(0, half.shape[0], STRIP):
         part = pixels[2 * top : 2 * (top + STRIP)]
         strip = np.pad(part, ((0, part.shape[0] % 2), (0, width % 2), (0, 0)), mode="edge")
-        rows = strip[::2].astype(np.uint32) + strip[1::2].astype(np.uint32)
-        half[top : top + STRIP] = (rows[:, ::2] + rows[:, 1::2] + 2) // 4
+        rows = np.add(strip[::2], strip[1::2], dtype=np.uint16 if pixels.dtype == np.uint8 else np.uint32)
+        # Every pixel with the next one, in one run over all of them, and then every second of them as a
+        # whole: twice the sums in half the time of runs of three channels.
+        flat = rows.reshape(-1)
+        flat[:-3] += flat[3:]
+        flat += 2
+        flat >>= 2
+        whole = np.dtype((np.void, 3 * pixels.itemsize))
+        means = rows.astype(pixels.dtype).view(whole)
+        half[top : top + STRIP].view(whole)[:] = means[:, ::2]
     return half
 
 
@@ -64,8 +72,8 @@ def with_margin(region: Region, margin: int, height: int, width: int) -> Region:
 
 def planes(picture: Pixels, region: Region) -> Float32:
     """A region of a picture as float32 ``(3, h, w)`` in [0, 1]."""
-    part = picture[region[0] : region[1], region[2] : region[3]]
-    planes = np.ascontiguousarray(np.moveaxis(part, -1, 0), np.float32)
+    part = picture[region[0] : region[1], region[2] : region[3]].transpose(2, 0, 1)
+    planes = np.ascontiguousarray(part, np.float32)
     planes *= np.float32(1 / np.iinfo(picture.dtype).max)
     return planes
 

@@ -47,10 +47,10 @@ from mattelike.values import Bool, Float32, Pixels
 BAND = 3
 """Half-width of the unknown band, in pixels of the coarse alpha."""
 
-DOUBT = 0.1
+DOUBT = 0.2
 """Where the expected error of the coarse alpha is above this it is unknown."""
 
-TILE = 128
+TILE = 192
 """Side of the working tiles: small, so that they follow the band and stay in the cache."""
 
 HALVED_FROM = 256
@@ -78,7 +78,7 @@ HOLD = 0.1
 of its surroundings: held a hundred times less, the error on the public validation is a fifth to a third
 higher."""
 
-LOOSE = 1e-3
+LOOSE = 3e-4
 """The same where the coarse alpha is doubted: a tie-break where the colours decide nothing."""
 
 EDGE_NEAR = 8

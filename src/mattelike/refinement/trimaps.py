@@ -19,7 +19,7 @@ def widened(marked: Bool, radius: int) -> Bool:
         while reach < radius:
             step = min(reach + 1, radius - reach)
             grown = marked.copy()
-            here, there = np.moveaxis(grown, axis, 0), np.moveaxis(marked, axis, 0)
+            here, there = (grown, marked) if axis == 0 else (grown.T, marked.T)
             here[step:] |= there[:-step]
             here[:-step] |= there[step:]
             marked, reach = grown, reach + step

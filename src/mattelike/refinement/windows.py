@@ -71,10 +71,15 @@ def _along(values: Array, radius: int, axis: int) -> Array:
 
 def _threes(values: Array, axis: int) -> Array:
     """Sums of each value and its two neighbours along an axis of at least three."""
-    total = np.empty_like(values)
-    source, sums = (v if axis == -1 else v.swapaxes(-1, -2) for v in (values, total))
-    np.add(source[..., :-2], source[..., 2:], out=sums[..., 1:-1])
-    sums[..., 0], sums[..., -1] = source[..., 1], source[..., -2]
+    total = np.empty_like(values, order="C")
+    if axis == -1:
+        # All rows as one: a third of the time of row by row. Where two rows meet is mended below.
+        source, sums = values.reshape(-1), total.reshape(-1)
+        np.add(source[:-2], source[2:], out=sums[1:-1])
+        total[..., 0], total[..., -1] = values[..., 1], values[..., -2]
+    else:
+        np.add(values[..., :-2, :], values[..., 2:, :], out=total[..., 1:-1, :])
+        total[..., 0, :], total[..., -1, :] = values[..., 1, :], values[..., -2, :]
     total += values
     return total
 
