@@ -89,7 +89,7 @@ def explain(predictor: Predictor, photo: PhotoLike | Seen, context: Context) -> 
         PhotoError: The photo cannot be read.
     """
     seen = photo if isinstance(photo, Seen) else predictor.seen(photo)
-    matte = predictor.finish(predictor.considered(predictor.answer(seen, context), context))
+    matte = predictor.finish(predictor.glance(seen, context))
     frame, features = seen.frame, seen.features
     similar = matte.guidance.similarity
     maps = [_cut("S", similar, frame)]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mattelike import framing, models, photos, pieces, prompts, resampling, tokens
+from mattelike import framing, models, photos, pieces, prompts, resampling, similarity, tokens
 from mattelike.components import holes
 from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
@@ -41,6 +41,9 @@ ALIKE = 0.5
 # for reasons of its own.
 SOLID, PALEST = 0.95, 0.1
 LIFTED_FROM, LIFTED_TO = 0.5, 0.9
+
+# Heads whose answers are thought over; the paper's model answers as the paper has it.
+CONSIDERED = ("icon-flex", "free")
 
 # A second look is for things whose surroundings are at most this share of the photo: those of what is alpha
 # above `FOUND`, and a seventh of its longer side beyond. On the scenes of the public validation overlap gains
@@ -300,11 +303,13 @@ class Predictor:
         check_refine(refine)
         return self.finish(self.glance(photo, context), refine=refine)
 
-    def glance(self, photo: PhotoLike, context: Context | Prompt, *, considered: bool = True) -> Glance:
+    def glance(
+        self, photo: PhotoLike | Seen, context: Context | Prompt, *, considered: bool = True
+    ) -> Glance:
         """The first half of `matte`: all that the model does, at the size it sees.
 
         Args:
-            photo: As for `matte`.
+            photo: As for `matte`, or what `seen` gave for it.
             context: As for `matte`.
             considered: Think the answer over; see `considered`. Not for the frames of a clip: a thing that
                 grows would change its looks between two of them.
@@ -314,10 +319,10 @@ class Predictor:
             PhotoError: As for `matte`.
         """
         if not isinstance(context, Context):
-            context, seen = self.itself(photo, context)
+            context, seen = self.itself(photo.photo if isinstance(photo, Seen) else photo, context)
         else:
             context.check(self.card)
-            seen = self.seen(photo)
+            seen = photo if isinstance(photo, Seen) else self.seen(photo)
         glance = self.answer(seen, context)
         return self.considered(glance, context) if considered else glance
 
@@ -356,7 +361,7 @@ class Predictor:
             glance: The answer for the whole photo.
             context: What was asked for.
         """
-        if self.card.head != "icon-flex":
+        if self.card.head not in CONSIDERED:
             return glance
         glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
         window = self._around(glance)
@@ -369,10 +374,7 @@ class Predictor:
 
     def _around(self, glance: Glance) -> Window | None:
         """The surroundings of a thing that was found and is small, in pixels of the photo."""
-        presence = glance.coarse.presence
-        if presence is None:
-            return None
-        if status_of(presence, self.card.absent_below, self.card.present_from) == "absent":
+        if status_of(_presence(glance), self.card.absent_below, self.card.present_from) == "absent":
             return None
         height, width = glance.frame.content
         found = glance.coarse.alpha[:height, :width] > FOUND
@@ -411,8 +413,7 @@ class Predictor:
             SettingsError: As for `matte`.
         """
         check_refine(refine)
-        photo, guidance, coarse = glance.photo, glance.guidance, glance.coarse
-        presence = guidance.presence if coarse.presence is None else coarse.presence
+        photo, presence = glance.photo, _presence(glance)
         status = status_of(presence, self.card.absent_below, self.card.present_from)
         alpha, reason = _enlarged(glance, refine)
         # That nothing is surely the thing goes without saying where it is absent.
@@ -428,7 +429,7 @@ class Predictor:
             alpha=alpha,
             presence=presence,
             status=status,
-            guidance=guidance,
+            guidance=glance.guidance,
             uncertainty=uncertainty,
             notes=notes,
             settings=self.card.settings,
@@ -536,8 +537,18 @@ def _if_there(alpha: Float32) -> Float32:
     return lifted
 
 
+def _presence(glance: Glance) -> float:
+    """How surely the kind is there: by the head, where it says so."""
+    return glance.guidance.presence if glance.coarse.presence is None else glance.coarse.presence
+
+
 def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
-    """An answer without the pieces that are clearly less like the reference than the rest."""
+    """An answer without the pieces that are clearly less like the reference than the rest.
+
+    As it is where the guidance is not `similarity.Evidence`, as that of diffusion is not.
+    """
+    if guidance.names != similarity.channel_names(len(guidance.names) // len(similarity.EVIDENCE)):
+        return coarse
     stray = pieces.strays(coarse.alpha, guidance.maps)
     if stray is None:
         return coarse

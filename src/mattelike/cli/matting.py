@@ -205,7 +205,7 @@ def _with_glance(plan: Plan, looked_for: Sought) -> Plan:
     if looked_for.seen is None:
         return plan
     predictor, context = looked_for.predictor, looked_for.context
-    glance = predictor.considered(predictor.answer(looked_for.seen, context), context)
+    glance = predictor.glance(looked_for.seen, context)
     return replace(plan, tasks=tuple(replace(task, glance=glance) for task in plan.tasks))
 
 
