@@ -172,6 +172,32 @@ def test_without_training_too_what_is_less_like_the_reference_is_left_out(finder
     assert iou(found, square(120, 200, 40, 20)) > 0.9
 
 
+class TwoHeads(ToyModel):
+    """A head that takes too much, and a second one that takes what it is told."""
+
+    def __init__(self, second: Float32) -> None:
+        super().__init__()
+        self.told = second
+
+    def alpha(self, images, features, guidance):
+        coarse = super().alpha(images, features, guidance)
+        return replace(coarse, alpha=np.ones_like(coarse.alpha), second=self.told)
+
+
+def test_of_two_heads_what_both_find_is_the_answer():
+    mark = ml.Mask(THING)
+    half = np.zeros((256, 256), np.float32)
+    half[:, 64:192] = 1
+    pixels = scenes.disc(256, 256).pixels
+    both = Predictor(TwoHeads(half))
+    context = both.encode(REFERENCE.pixels, mark)
+    assert np.array_equal(both.matte(pixels, context, refine=False).alpha, half)
+    # A clip's frames are not thought over, and a head that finds nothing has no say.
+    assert both.glance(pixels, context, considered=False).coarse.alpha.all()
+    nothing = Predictor(TwoHeads(half * np.float32(0.3)))
+    assert nothing.matte(pixels, context, refine=False).alpha.all()
+
+
 def test_trap_36_a_tiny_thing_is_looked_at_from_close_up(finder):
     pixels = np.full((700, 900, 3), (120, 125, 130), np.uint8)
     mask = np.zeros((700, 900), bool)

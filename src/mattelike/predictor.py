@@ -51,6 +51,9 @@ CONSIDERED = ("icon-flex", "free")
 CLOSER_SHARE, CLOSER_MARGIN = 0.36, 0.15
 FOUND, CUT_OFF = 0.2, 0.5
 
+# A second head whose answer is nowhere as solid as this has found nothing.
+AGREED = 0.5
+
 # What a click has been made whole to has no holes up to this share of it, such as a nose among fur; whoever
 # sees through a thing can mark that as something else.
 HOLE = 0.08
@@ -270,6 +273,7 @@ class Predictor:
         itself = Context(kept, weight, np.zeros(len(kept), np.int16), self.card.name, self.card.sha256)
         guidance = self.model.guide(features, itself)
         coarse = _without_strays(self.model.alpha(images, features, guidance), guidance)
+        coarse = _agreed(coarse, guidance)
         cells = tokens.coverage(coarse.alpha, weights.shape)
         if roi.kind == "box":
             grown = (cells * positive).astype(np.float32)
@@ -355,7 +359,8 @@ class Predictor:
         A piece that is clearly less like the reference than the rest is left out (`mattelike.pieces`). A
         thing that fills little of the photo is then looked at from close up: seen with the whole photo it is
         a few cells; seen alone it is many, and its edges are those of a larger picture. An answer that
-        reaches the rim of the second picture is cut off there, and not taken.
+        reaches the rim of the second picture is cut off there, and not taken. Of a model with two heads, what
+        both find is left in the end.
 
         Args:
             glance: The answer for the whole photo.
@@ -364,13 +369,15 @@ class Predictor:
         if self.card.head not in CONSIDERED:
             return glance
         glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
-        window = self._around(glance)
+        window, agreed = self._around(glance), replace(glance, coarse=_agreed(glance.coarse, glance.guidance))
         if window is None:
-            return glance
+            return agreed
         part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
         near = self.answer(self.seen(part), context)
         near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
-        return glance if _cut_off(near, glance, window) else replace(glance, closer=(window, near))
+        if _cut_off(near, glance, window):
+            return agreed
+        return replace(agreed, closer=(window, replace(near, coarse=_agreed(near.coarse, near.guidance))))
 
     def _around(self, glance: Glance) -> Window | None:
         """The surroundings of a thing that was found and is small, in pixels of the photo."""
@@ -556,6 +563,18 @@ def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
     # Doubted still, but not so much that the colours are asked what is there.
     doubt = None if doubt is None else np.where(stray, np.minimum(doubt, np.float32(DOUBT)), doubt)
     return replace(coarse, alpha=alpha, uncertainty=doubt)
+
+
+def _agreed(coarse: Coarse, guidance: Guidance) -> Coarse:
+    """What both heads of a model find, where it has two: the geometric mean of their alphas.
+
+    A head that was trained on few kinds takes much of what lies beside a new one, matching alone takes other
+    things beside it. As it is where the second finds nothing.
+    """
+    if coarse.second is None or coarse.second.max() < AGREED:
+        return coarse
+    both = replace(coarse, alpha=np.sqrt(coarse.alpha * coarse.second), second=None)
+    return _without_strays(both, guidance)
 
 
 def _enlarged(glance: Glance, refine: Refine) -> tuple[Float32, str]:

@@ -125,6 +125,7 @@ class ModelCard:
         absent_below: Presence below which the kind counts as absent.
         present_from: Presence from which it counts as present; between the two nobody is sure.
         head: Name of the head that turns guidance into alpha: ``"icon-flex"``, ``"free"``, ``"icon-768"``...
+        agrees: Whether alpha is the geometric mean of what the learned head says and the training-free one.
         licence: Licence of the weights.
         source: Where the weights come from.
         sha256: Hash of the weights; contexts carry it and are refused by another model.
@@ -153,6 +154,7 @@ class ModelCard:
     absent_below: float = 0.25
     present_from: float = 0.6
     head: str = "free"
+    agrees: bool = False
     licence: str = ""
     source: str = ""
     sha256: str = ""

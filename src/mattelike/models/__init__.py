@@ -33,6 +33,8 @@ class Coarse:
         alpha: float32 ``(h, w)`` in [0, 1].
         uncertainty: float32 ``(h, w)`` in [0, 1], expected absolute error of alpha; None when unknown.
         presence: Is the kind there at all, in [0, 1]; None when the guidance's is all there is.
+        second: float32 ``(h, w)`` in [0, 1], what another head says, for models that want both to agree
+            (`Predictor.considered`); None for the rest.
 
     Raises:
         ModelError: Alpha holds what is not a number: no photo is to be cut out by it.
@@ -41,6 +43,7 @@ class Coarse:
     alpha: Float32
     uncertainty: Float32 | None = None
     presence: float | None = None
+    second: Float32 | None = None
 
     def __post_init__(self) -> None:
         """Nothing wrong passes in silence."""

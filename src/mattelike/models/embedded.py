@@ -123,7 +123,8 @@ class OnnxModel(Contrastive):
         feeds = {"images": images, "guidance": guidance.maps[None]}
         feeds |= {f"skip_{index}": skip for index, skip in enumerate(features.skips)}
         alpha, uncertainty, presence = self._head.run(["alpha", "uncertainty", "presence"], feeds)
-        return Coarse(alpha[0, 0], uncertainty[0, 0], float(presence[0]))
+        second = self.free(images, guidance).alpha if self._card.agrees else None
+        return Coarse(alpha[0, 0], uncertainty[0, 0], float(presence[0]), second)
 
 
 def embedded(*, device: str = "auto", threads: int | None = None) -> OnnxModel:
