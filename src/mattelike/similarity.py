@@ -34,8 +34,8 @@ Array = Any
 
 # Rows of a self-affinity computed at a time: bounds the memory at `block * N` a head.
 BLOCK = 1024
-# A cosine no pair of tokens reaches, for "the best of none"; more than two cosines can differ by.
-NONE_FOUND, FAR = -1.0, 4.0
+# A cosine no pair of tokens reaches, for "the best of none".
+NONE_FOUND = -1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,7 +240,7 @@ def contrast(cosine: Array, weights: Array, temperatures: Array, kept: Array | N
 
 
 def _barred(kept: Array, like: Array) -> Array:
-    """What added to logits ``(..., m, n, k)`` leaves only the `kept` ``(..., k)``."""
+    """What added to logits or cosines ``(..., m, n, k)`` leaves only the `kept` ``(..., k)``."""
     return (1 - array_namespace(like).astype(kept, like.dtype))[..., None, None, :] * -1e4
 
 
@@ -251,9 +251,8 @@ def best(cosine: Array, chosen: Array) -> Array:
     """
     xp = array_namespace(cosine)
     cosine = constant(cosine)
-    # Adding 0 to what is chosen and much less to the rest is several times as fast as choosing.
-    barred = (1 - xp.astype(chosen, cosine.dtype))[..., None, None, :] * FAR
-    return xp.clip(xp.max(cosine - barred, axis=-1), NONE_FOUND, None)
+    # Adding nothing to what is chosen and barring the rest is several times as fast as choosing.
+    return xp.clip(xp.max(cosine + _barred(chosen, cosine), axis=-1), NONE_FOUND, None)
 
 
 def mean_token(reference: Array, weights: Array) -> Array:
