@@ -102,7 +102,9 @@ def test_things_pasted_into_a_scene_bring_no_rim_of_what_lay_around_them(made, m
     monkeypatch.setattr(synthesis, "backdrop", lambda library, side, generator: torch.ones(3, side, side))
     monkeypatch.setattr(synthesis, "chance", lambda generator, share: False)
     monkeypatch.setattr(synthesis.augment, "photographed", lambda rgb, generator: rgb)
-    picture = synthesis.scene(made.library, [place], 96, torch.Generator().manual_seed(2), alone=True)
+    picture = synthesis.scene(
+        made.library, [made.library.thing(place)], 96, torch.Generator().manual_seed(2), alone=True
+    )
     rim = (picture.layers[0].alpha > 0.05) & (picture.layers[0].alpha < 0.95)
     assert bool(rim.any())
     assert float(picture.rgb.min()) > 0.97
@@ -121,7 +123,7 @@ def test_the_same_image_has_a_different_answer_for_each_reference(made):
     library = made.library
     generator = torch.Generator().manual_seed(5)
     places = [library.groups[shape][0] for shape in SHAPES[:4]]
-    picture = synthesis.scene(library, places, 96, generator)
+    picture = synthesis.scene(library, [library.thing(place) for place in places], 96, generator)
     assert len({layer.kind for layer in picture.layers}) == len(picture.layers)
     total = torch.stack([layer.alpha for layer in picture.layers]).sum(dim=0)
     assert float(total.max()) <= 1 + 1e-4, "visible parts of different things never overlap"
@@ -130,7 +132,8 @@ def test_the_same_image_has_a_different_answer_for_each_reference(made):
 def test_two_of_a_kind_are_one_answer(made):
     library = made.library
     places = [library.groups["disc"][0], library.groups["disc"][1], library.groups["bar"][0]]
-    picture = synthesis.scene(library, places, 96, torch.Generator().manual_seed(1))
+    things = [library.thing(place) for place in places]
+    picture = synthesis.scene(library, things, 96, torch.Generator().manual_seed(1))
     assert [layer.kind for layer in picture.layers].count("disc") == 1
 
 

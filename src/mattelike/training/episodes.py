@@ -12,19 +12,23 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mattelike.network.icon_flex import Window
-from mattelike.training import synthesis
+from mattelike.training import augment, refining_drawing, synthesis
+from mattelike.training.attachments import Attachment, designed
 from mattelike.training.augment import chance, integer, uniform
 from mattelike.training.groups import grouped, related
 from mattelike.training.pack import Pack, Place, chosen
 from mattelike.training.prompts import Marks, marks
-from mattelike.training.synthesis import Library, Picture
+from mattelike.training.synthesis import Library, Picture, Thing
 
 # The set whose kinds are parts of something larger in the same photo.
 PARTS = "ccp_clothing"
+# Share of the pairs of scenes with lines that belong to nothing, where things carry thin parts.
+LINES = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,10 @@ class EpisodeSettings:
             are the answer together: how much is meant is what is marked, not what is of one stuff.
         lookalikes: Share of the pairs of scenes whose things look alike to the network though they are of
             different kinds (`mattelike.training.likeness`); they lie close together.
+        attached: Share of the kinds in a pair of scenes that carry thin parts
+            (`mattelike.training.attachments`).
+        fine: Share of the pairs of scenes that show a drawn thing of fine structure
+            (`mattelike.training.refining_drawing`): fur, foliage, nets, glass.
     """
 
     sides: tuple[int, ...] = (256, 256, 320)
@@ -69,6 +77,8 @@ class EpisodeSettings:
     alone: float = 0.0
     glued: float = 0.0
     lookalikes: float = 0.0
+    attached: float = 0.0
+    fine: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,12 +211,40 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         places = self.library.groups[kind]
         return places[integer(generator, len(places))]
 
+    def things(
+        self, kinds: Sequence[str], generator: torch.Generator, parts: Mapping[str, Sequence[Attachment]] = {}
+    ) -> list[Thing]:
+        """One item a kind, by chance, with what is fixed to things of that kind."""
+        return [self.library.thing(self.member(kind, generator), parts.get(kind, ())) for kind in kinds]
+
+    def designs(
+        self, kinds: Sequence[str], generator: torch.Generator
+    ) -> tuple[dict[str, Sequence[Attachment]], dict[str, Sequence[Attachment]]]:
+        """What is fixed to some of the kinds, in the first and in the second scene: mostly the same."""
+        share = self.settings.attached
+        if not share:
+            return {}, {}
+        first: dict[str, Sequence[Attachment]] = {
+            k: designed(generator) for k in kinds if chance(generator, share)
+        }
+        second: dict[str, Sequence[Attachment]] = {}
+        for kind, parts in first.items():
+            if chance(generator, 0.85):
+                second[kind] = parts if chance(generator, 0.7) else designed(generator)
+        return first, second
+
     def scene_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two scenes that share most of their kinds, so that each answers for the other."""
         if self.settings.alone and chance(generator, self.settings.alone):
             kind = self.kind(generator, self.settings.renders)
-            things = [self.member(kind, generator) for _ in range(2)]
-            return [synthesis.scene(self.library, [each], side, generator, alone=True) for each in things]
+            return [
+                synthesis.scene(
+                    self.library, self.things([kind], generator, parts), side, generator, alone=True
+                )
+                for parts in self.designs([kind], generator)
+            ]
+        if self.settings.fine and chance(generator, self.settings.fine):
+            return self.fine_pair(side, generator)
         if self.settings.glued and chance(generator, self.settings.glued):
             return self.glued_pair(side, generator)
         hard = bool(self.alike) and chance(generator, self.settings.lookalikes)
@@ -220,26 +258,51 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             # Two of a kind in one picture: both are the answer.
             if len(shown) < 4 and chance(generator, 0.15):
                 shown.append(shown[0])
+        lines = bool(self.settings.attached) and chance(generator, LINES)
         return [
             synthesis.scene(
-                self.library, [self.member(k, generator) for k in shown], side, generator, crowded=hard
+                self.library, self.things(shown, generator, parts), side, generator, crowded=hard, lines=lines
             )
-            for shown in (first, second)
+            for shown, parts in zip((first, second), self.designs(kinds, generator), strict=True)
         ]
+
+    def fine_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
+        """Two scenes with a drawn thing of one sort and one texture, alone or beside another thing."""
+        rng = np.random.default_rng(integer(generator, 2**31 - 1))
+        texture, sort = self.texture(generator), refining_drawing.sort_of_drawing(rng)
+        number = integer(generator, 2**31 - 1)
+        first = drawing(sort, texture, rng)
+        second = first if chance(generator, 0.4) else drawing(sort, texture, rng)
+        alone = chance(generator, 0.7)
+        pictures = []
+        for rgba in (first, second):
+            beside = (
+                [] if alone else self.things(self.unlike(1 + integer(generator, 2), generator), generator)
+            )
+            fine = Thing(f"drawn/{number}", rgba, "alpha")
+            pictures.append(synthesis.scene(self.library, [*beside, fine], side, generator, alone=alone))
+        return pictures
+
+    def texture(self, generator: torch.Generator) -> Tensor:
+        """A part of a photo, ``(3, s, s)``, for what is drawn."""
+        rgb = self.library.pack.rgba(self.member(self.kind(generator, 0.0), generator))[:3]
+        side = refining_drawing.SIDE
+        scale = side / min(rgb.shape[-2:]) * math.exp(uniform(generator, 0.0, 0.7))
+        return augment.laid(rgb, side, scale, generator).clamp(0, 1)
 
     def glued_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two scenes with the same thing made of two: the same photos of them or others, fixed alike."""
         kinds = self.unlike(3 + integer(generator, 2), generator)
-        whole = [self.member(kind, generator) for kind in kinds[-2:]]
+        whole = self.things(kinds[-2:], generator)
         if len(whole) < 2:
             return [synthesis.scene(self.library, whole, side, generator, alone=True) for _ in range(2)]
         direction = uniform(generator, -math.pi, math.pi)
         same, mirrored = chance(generator, 0.5), chance(generator, 0.3)
         pictures = []
         for number in range(2):
-            beside = [self.member(kind, generator) for kind in kinds[:-2] if chance(generator, 0.5)]
+            beside = self.things([kind for kind in kinds[:-2] if chance(generator, 0.5)], generator)
             if number and not same:
-                whole = [self.member(kind, generator) for kind in kinds[-2:]]
+                whole = self.things(kinds[-2:], generator)
             if number and mirrored:
                 direction = math.pi - direction
             turned = direction + uniform(generator, -0.3, 0.3)
@@ -260,10 +323,21 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             if chance(generator, 0.2):
                 others = [self.member(self.kind(generator, 0.2), generator)] if chance(generator, 0.5) else []
                 others = [o for o in others if o.item.kind != kind and not related(o.item.kind, kind)]
-                pictures.append(synthesis.scene(self.library, [place, *others], side, generator))
+                shown = [self.library.thing(each) for each in (place, *others)]
+                pictures.append(synthesis.scene(self.library, shown, side, generator))
             else:
                 pictures.append(synthesis.view(self.library, place, side, generator))
         return pictures
+
+
+def drawing(sort: refining_drawing.Draw | None, texture: Tensor, rng: np.random.Generator) -> Tensor:
+    """A drawn thing ``(4, s, s)`` of some size: what covers next to nothing is drawn again, a few times."""
+    pixels = texture.permute(1, 2, 0).numpy()
+    for _ in range(4):
+        rgba = refining_drawing.drawn_as(sort, pixels, rng)
+        if rgba[..., 3].mean() > 0.05:
+            break
+    return torch.from_numpy(np.ascontiguousarray(rgba)).permute(2, 0, 1)
 
 
 def asked(pictures: Sequence[Picture], settings: EpisodeSettings, generator: torch.Generator) -> Batch:

@@ -232,7 +232,8 @@ def holes(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.covered |= inside & (field_ > rng.uniform(-0.6, 0.3))
 
 
-DRAWINGS: tuple[tuple[Callable[[Canvas, np.random.Generator], None], float], ...] = (
+Draw = Callable[[Canvas, np.random.Generator], None]
+DRAWINGS: tuple[tuple[Draw, float], ...] = (
     (fur, 0.42),
     (locks, 0.16),
     (foliage, 0.16),
@@ -244,8 +245,16 @@ DRAWINGS: tuple[tuple[Callable[[Canvas, np.random.Generator], None], float], ...
 GLASS_SHARE, MOTION_SHARE = 0.1, 0.12
 
 
+def sort_of_drawing(rng: np.random.Generator) -> Draw | None:
+    """What to draw, by chance; None for glass."""
+    if rng.random() < GLASS_SHARE:
+        return None
+    shares = np.array([share for _, share in DRAWINGS])
+    return DRAWINGS[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
+
+
 def drawn(texture: Float32, rng: np.random.Generator) -> Float32:
-    """One thing with exact alpha.
+    """One thing with exact alpha, of whatever sort.
 
     Args:
         texture: float32 ``(s, s, 3)`` in [0, 1], at least `SIDE` pixels a side; where colours come from.
@@ -254,13 +263,16 @@ def drawn(texture: Float32, rng: np.random.Generator) -> Float32:
     Returns:
         float32 ``(SIDE, SIDE, 4)`` in [0, 1], straight.
     """
-    if rng.random() < GLASS_SHARE:
+    return drawn_as(sort_of_drawing(rng), texture, rng)
+
+
+def drawn_as(sort: Draw | None, texture: Float32, rng: np.random.Generator) -> Float32:
+    """`drawn`, of one sort; None for glass."""
+    if sort is None:
         return glass(texture[:SIDE, :SIDE], rng)
     large = np.repeat(np.repeat(texture[:SIDE, :SIDE], OVERSAMPLED, axis=0), OVERSAMPLED, axis=1)
     canvas = Canvas(large)
-    shares = np.array([share for _, share in DRAWINGS])
-    draw = DRAWINGS[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
-    draw(canvas, rng)
+    sort(canvas, rng)
     found = canvas.rgba()
     return in_motion(found, rng) if rng.random() < MOTION_SHARE else found
 

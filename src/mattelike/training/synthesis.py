@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mattelike.training import augment
+from mattelike.training.attachments import Attachment, attached, strewn
 from mattelike.training.augment import chance, integer, uniform
 from mattelike.training.groups import GLUE
 from mattelike.training.pack import Pack, Place
@@ -54,6 +55,23 @@ class Picture:
     source: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Thing:
+    """What is put into a scene.
+
+    Attributes:
+        kind: Which kind.
+        rgba: ``(4, h, w)`` in [0, 1], straight.
+        truth: ``"alpha"`` for a matte, ``"mask"`` for a hard mask.
+        parts: What is fixed to it.
+    """
+
+    kind: str
+    rgba: Tensor
+    truth: str
+    parts: Sequence[Attachment] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """What pictures are made of.
@@ -67,6 +85,10 @@ class Library:
     pack: Pack
     groups: Mapping[str, Sequence[Place]]
     backgrounds: Sequence[Place]
+
+    def thing(self, place: Place, parts: Sequence[Attachment] = ()) -> Thing:
+        """What a photo or render shows, with `parts` fixed to it."""
+        return Thing(place.item.kind, self.pack.rgba(place), place.item.truth, parts)
 
 
 def softened(alpha: Tensor, truth: str) -> Tensor:
@@ -108,7 +130,7 @@ def view(library: Library, place: Place, side: int, generator: torch.Generator) 
     rgba = library.pack.rgba(place)
     item = place.item
     if item.domain == "render":
-        return scene(library, [place], side, generator, alone=True)
+        return scene(library, [library.thing(place)], side, generator, alone=True)
     height, width = rgba.shape[-2:]
     fill = side / max(height, width)
     for _ in range(6):
@@ -223,46 +245,47 @@ def fixed(
 
 def scene(
     library: Library,
-    places: Sequence[Place],
+    things: Sequence[Thing],
     side: int,
     generator: torch.Generator,
     *,
     alone: bool = False,
     glued: float | None = None,
     crowded: bool = False,
+    lines: bool = False,
 ) -> Picture:
     """Things cut out of their photos and put together on another background.
 
     Later things lie in front of earlier ones; the alpha of a covered thing is what stays visible.
 
     Args:
-        library: Where pixels come from.
-        places: The things, one each; the same kind may come twice.
+        library: Where backgrounds come from.
+        things: One each; the same kind may come twice.
         side: Side of the picture.
         generator: Source of chance.
         alone: A single thing, placed large.
         glued: The last two are one thing of two stuffs, the second in this direction (radians) of the first.
         crowded: They lie in one heap.
+        lines: Thin lines that belong to nothing lie about behind them.
     """
     rgb = backdrop(library, side, generator)
-    kinds = [place.item.kind for place in places]
+    if lines:
+        rgb = strewn(rgb, generator)
+    kinds = [thing.kind for thing in things]
     if crowded:
-        spots = together(len(places), side, generator)
+        spots = together(len(things), side, generator)
     elif glued is None:
-        spots = positions(1 if alone else len(places), side, generator)
+        spots = positions(1 if alone else len(things), side, generator)
     else:
-        *spots, last = positions(len(places) - 1, side, generator)
+        *spots, last = positions(len(things) - 1, side, generator)
         spots += fixed(last, glued, generator)
         kinds[-2:] = [GLUE.join(kinds[-2:])] * 2
     alphas: list[Tensor] = []
-    for place, (row, column, size) in zip(places, spots, strict=True):
-        thing = cut_to_thing(library.pack.rgba(place))
-        alpha = softened(thing[3:], place.item.truth)
-        # Multiplied by alpha, colours can be warped: what lies outside the thing adds nothing.
-        thing = torch.cat([thing[:3] * alpha, alpha])
-        scale = size / max(thing.shape[-2:])
+    for thing, (row, column, size) in zip(things, spots, strict=True):
+        cut = cut_out(thing)
+        scale = size / max(cut.shape[-2:])
         placed = augment.warped(
-            thing,
+            cut,
             side,
             scale=scale,
             angle=uniform(generator, -0.4, 0.4),
@@ -281,6 +304,17 @@ def scene(
         rgb = colour * alpha + rgb * (1 - alpha)
         alphas = [other * (1 - alpha) for other in alphas] + [alpha]
     return Picture(augment.photographed(rgb.clamp(0, 1), generator), merged(kinds, alphas), True, "scene")
+
+
+def cut_out(thing: Thing) -> Tensor:
+    """A thing and what is fixed to it, cropped: ``(4, h, w)``, colours times alpha, and alpha.
+
+    Multiplied by alpha, colours can be warped: what lies outside the thing adds nothing.
+    """
+    rgba = cut_to_thing(thing.rgba)
+    alpha = softened(rgba[3:], thing.truth)
+    weighted = torch.cat([rgba[:3] * alpha, alpha])
+    return cut_to_thing(attached(weighted, thing.parts)) if thing.parts else weighted
 
 
 def shadowed(rgb: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
