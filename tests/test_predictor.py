@@ -178,10 +178,15 @@ class TwoHeads(ToyModel):
     def __init__(self, second: Float32) -> None:
         super().__init__()
         self.told = second
+        self.asked = 0
 
     def alpha(self, images, features, guidance):
         coarse = super().alpha(images, features, guidance)
-        return replace(coarse, alpha=np.ones_like(coarse.alpha), second=self.told)
+        return replace(coarse, alpha=np.ones_like(coarse.alpha), second=self.second)
+
+    def second(self):
+        self.asked += 1
+        return self.told
 
 
 def test_of_two_heads_what_both_find_is_the_answer():
@@ -189,11 +194,14 @@ def test_of_two_heads_what_both_find_is_the_answer():
     half = np.zeros((256, 256), np.float32)
     half[:, 64:192] = 1
     pixels = scenes.disc(256, 256).pixels
-    both = Predictor(TwoHeads(half))
+    heads = TwoHeads(half)
+    both = Predictor(heads)
     context = both.encode(REFERENCE.pixels, mark)
     assert np.array_equal(both.matte(pixels, context, refine=False).alpha, half)
-    # A clip's frames are not thought over, and a head that finds nothing has no say.
+    # A clip's frames are not thought over, nor pay for it; and a head that finds nothing has no say.
+    heads.asked = 0
     assert both.glance(pixels, context, considered=False).coarse.alpha.all()
+    assert heads.asked == 0
     nothing = Predictor(TwoHeads(half * np.float32(0.3)))
     assert nothing.matte(pixels, context, refine=False).alpha.all()
 

@@ -273,7 +273,7 @@ class Predictor:
         itself = Context(kept, weight, np.zeros(len(kept), np.int16), self.card.name, self.card.sha256)
         guidance = self.model.guide(features, itself)
         coarse = _without_strays(self.model.alpha(images, features, guidance), guidance)
-        coarse = _agreed(coarse, guidance)
+        coarse = _agreed_on(coarse, guidance)
         cells = tokens.coverage(coarse.alpha, weights.shape)
         if roi.kind == "box":
             grown = (cells * positive).astype(np.float32)
@@ -369,15 +369,14 @@ class Predictor:
         if self.card.head not in CONSIDERED:
             return glance
         glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
-        window, agreed = self._around(glance), replace(glance, coarse=_agreed(glance.coarse, glance.guidance))
-        if window is None:
-            return agreed
-        part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
-        near = self.answer(self.seen(part), context)
-        near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
-        if _cut_off(near, glance, window):
-            return agreed
-        return replace(agreed, closer=(window, replace(near, coarse=_agreed(near.coarse, near.guidance))))
+        window = self._around(glance)
+        if window is not None:
+            part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
+            near = self.answer(self.seen(part), context)
+            near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
+            if not _cut_off(near, glance, window):
+                return replace(glance, closer=(window, _agreed(near)))
+        return _agreed(glance)
 
     def _around(self, glance: Glance) -> Window | None:
         """The surroundings of a thing that was found and is small, in pixels of the photo."""
@@ -565,15 +564,21 @@ def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
     return replace(coarse, alpha=alpha, uncertainty=doubt)
 
 
-def _agreed(coarse: Coarse, guidance: Guidance) -> Coarse:
+def _agreed(glance: Glance) -> Glance:
+    """`_agreed_on` of an answer."""
+    return replace(glance, coarse=_agreed_on(glance.coarse, glance.guidance))
+
+
+def _agreed_on(coarse: Coarse, guidance: Guidance) -> Coarse:
     """What both heads of a model find, where it has two: the geometric mean of their alphas.
 
     A head that was trained on few kinds takes much of what lies beside a new one, matching alone takes other
     things beside it. As it is where the second finds nothing.
     """
-    if coarse.second is None or coarse.second.max() < AGREED:
+    second = coarse.second() if coarse.second is not None else None
+    if second is None or second.max() < AGREED:
         return coarse
-    both = replace(coarse, alpha=np.sqrt(coarse.alpha * coarse.second), second=None)
+    both = replace(coarse, alpha=np.sqrt(coarse.alpha * second), second=None)
     return _without_strays(both, guidance)
 
 

@@ -11,7 +11,7 @@ contract tests run over the rows. No other part of the program knows any model's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -33,8 +33,8 @@ class Coarse:
         alpha: float32 ``(h, w)`` in [0, 1].
         uncertainty: float32 ``(h, w)`` in [0, 1], expected absolute error of alpha; None when unknown.
         presence: Is the kind there at all, in [0, 1]; None when the guidance's is all there is.
-        second: float32 ``(h, w)`` in [0, 1], what another head says, for models that want both to agree
-            (`Predictor.considered`); None for the rest.
+        second: Asks another head, for models that want both to agree (`Predictor.considered`): returns
+            its alpha, float32 ``(h, w)`` in [0, 1]. None for the rest.
 
     Raises:
         ModelError: Alpha holds what is not a number: no photo is to be cut out by it.
@@ -43,7 +43,7 @@ class Coarse:
     alpha: Float32
     uncertainty: Float32 | None = None
     presence: float | None = None
-    second: Float32 | None = None
+    second: Callable[[], Float32] | None = None
 
     def __post_init__(self) -> None:
         """Nothing wrong passes in silence."""
