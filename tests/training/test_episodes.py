@@ -137,6 +137,18 @@ def test_two_of_a_kind_are_one_answer(made):
     assert [layer.kind for layer in picture.layers].count("disc") == 1
 
 
+def test_a_view_always_shows_its_thing(made, monkeypatch):
+    """A small thing at the rim of a long photo is out of sight in most crops."""
+    place = next(p for p in made.library.groups["disc"])
+    photo = torch.rand(4, 60, 400, generator=torch.Generator().manual_seed(0))
+    photo[3] = 0
+    photo[3, 2:12, 390:399] = 1
+    monkeypatch.setattr(type(made.library.pack), "rgba", lambda self, place: photo)
+    for seed in range(40):
+        picture = synthesis.view(made.library, place, 96, torch.Generator().manual_seed(seed))
+        assert float(picture.layers[0].alpha.max()) > 0.4
+
+
 def test_hard_masks_are_not_trusted_at_their_edges():
     alpha = torch.zeros(40, 40)
     alpha[10:30, 10:30] = 1

@@ -151,6 +151,11 @@ def view(library: Library, place: Place, side: int, generator: torch.Generator) 
         kept = float((seen[3] * inside[0]).sum()) / scale**2 / max(1.0, float(rgba[3].sum()))
         if kept > 0.5:
             break
+    else:
+        # A small thing at the rim of a long photo: all of the photo, then.
+        seen = augment.warped(
+            rgba, side, scale=fill, angle=0.0, centre=(side / 2, side / 2), padding="reflection"
+        )
     rgb = augment.relit(seen[:3], generator) if chance(generator, 0.8) else seen[:3]
     if chance(generator, 0.08):
         rgb = augment.stylised(rgb, generator)
