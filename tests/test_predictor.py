@@ -19,8 +19,10 @@ from mattelike import errors
 from mattelike.contexts import joined
 from mattelike.framing import Window
 from mattelike.mattes import Matte
+from mattelike.models import Coarse
 from mattelike.models.embedded import weights_folder
 from mattelike.predictor import Predictor
+from mattelike.resampling import resize
 from mattelike.tokens import fringe
 from mattelike.values import Float32, Pixels
 from tests import scenes
@@ -176,7 +178,7 @@ class TwoHeads(ToyModel):
     """A head that takes too much, and a second one that takes what it is told."""
 
     def __init__(self, second: Float32) -> None:
-        super().__init__()
+        super().__init__(replace(CARD, agrees=True))
         self.told = second
         self.asked = 0
 
@@ -204,6 +206,44 @@ def test_of_two_heads_what_both_find_is_the_answer():
     assert heads.asked == 0
     nothing = Predictor(TwoHeads(half * np.float32(0.3)))
     assert nothing.matte(pixels, context, refine=False).alpha.all()
+
+
+class FromAfar(ToyModel):
+    """Up close it takes all and doubts it as much as it is told; from afar it takes what it is told."""
+
+    def __init__(self, near: Float32, far: Float32, doubt: float) -> None:
+        super().__init__()
+        self.near, self.far, self.doubt, self.looks = near, far, np.float32(doubt), 0
+
+    def alpha(self, images, features, guidance):
+        self.looks += 1
+        shape = images.shape[2:]
+        alpha = self.near if shape == self.near.shape else resize(self.far, shape)
+        return Coarse(alpha, np.full(shape, self.doubt), 1.0, lambda: np.ones(shape, np.float32))
+
+
+def test_what_is_large_and_doubted_is_looked_at_from_afar_too():
+    whole, left = np.zeros((256, 256), np.float32), np.zeros((256, 256), np.float32)
+    whole[64:192, 16:240] = 1
+    left[64:192, 16:120] = 1
+    pixels = scenes.disc(256, 256).pixels
+
+    def answered(model):
+        finder = Predictor(model)
+        context = finder.encode(REFERENCE.pixels, ml.Mask(THING))
+        model.looks = 0
+        return finder.matte(pixels, context, refine=False).alpha
+
+    doubting = FromAfar(whole, left, 0.2)
+    found = answered(doubting)
+    assert doubting.looks == 2
+    # What was seen from afar, and nothing of its coarser edges where both agree.
+    assert iou(found, left) > 0.95
+    assert not found[:, 140:].any()
+    assert np.array_equal(found[80:176, 20:100], whole[80:176, 20:100])
+    sure = FromAfar(whole, left, 0.02)
+    assert np.array_equal(answered(sure), whole)
+    assert sure.looks == 1, "who does not doubt does not pay"
 
 
 def test_trap_36_a_tiny_thing_is_looked_at_from_close_up(finder):

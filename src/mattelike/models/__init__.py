@@ -33,8 +33,8 @@ class Coarse:
         alpha: float32 ``(h, w)`` in [0, 1].
         uncertainty: float32 ``(h, w)`` in [0, 1], expected absolute error of alpha; None when unknown.
         presence: Is the kind there at all, in [0, 1]; None when the guidance's is all there is.
-        second: Asks another head, for models that want both to agree (`Predictor.considered`): returns
-            its alpha, float32 ``(h, w)`` in [0, 1]. None for the rest.
+        second: Asks another head about the same (`Predictor.considered`): returns its alpha, float32
+            ``(h, w)`` in [0, 1]. None of models that have one head.
 
     Raises:
         ModelError: Alpha holds what is not a number: no photo is to be cut out by it.

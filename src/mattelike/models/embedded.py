@@ -123,8 +123,9 @@ class OnnxModel(Contrastive):
         feeds = {"images": images, "guidance": guidance.maps[None]}
         feeds |= {f"skip_{index}": skip for index, skip in enumerate(features.skips)}
         alpha, uncertainty, presence = self._head.run(["alpha", "uncertainty", "presence"], feeds)
-        second = (lambda: self.free(images, guidance).alpha) if self._card.agrees else None
-        return Coarse(alpha[0, 0], uncertainty[0, 0], float(presence[0]), second)
+        return Coarse(
+            alpha[0, 0], uncertainty[0, 0], float(presence[0]), lambda: self.free(images, guidance).alpha
+        )
 
 
 def embedded(*, device: str = "auto", threads: int | None = None) -> OnnxModel:

@@ -120,7 +120,8 @@ class Trained(Contrastive):
             seen = torch.from_numpy(images)
             answer = self.network.head(seen, skips, torch.from_numpy(guidance.maps)[None])
         alpha, doubt = answer.alpha.sigmoid()[0, 0], answer.uncertainty.sigmoid()[0, 0]
-        return Coarse(alpha.numpy(), doubt.numpy(), float(answer.presence.sigmoid()[0]))
+        presence = float(answer.presence.sigmoid()[0])
+        return Coarse(alpha.numpy(), doubt.numpy(), presence, lambda: self.free(images, guidance).alpha)
 
 
 class Remembering:
