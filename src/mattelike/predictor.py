@@ -366,13 +366,14 @@ class Predictor:
         return Glance(seen.photo, seen.frame, guidance, coarse)
 
     def considered(self, glance: Glance, context: Context) -> Glance:
-        """The same, thought over: without stray pieces, and a small thing looked at once more.
+        """The same, thought over: without stray pieces, and what is small or doubted looked at once more.
 
         A piece that is clearly less like the reference than the rest is left out (`mattelike.pieces`). A
         thing that fills little of the photo is then looked at from close up: seen with the whole photo it is
         a few cells; seen alone it is many, and its edges are those of a larger picture. An answer that
-        reaches the rim of the second picture is cut off there, and not taken. Of a model with two heads, what
-        both find is left in the end.
+        reaches the rim of the second picture is cut off there, and not taken. What is large and doubted is
+        looked at from afar: what both heads do not find there too is taken back. Of a model that wants its
+        heads to agree, what both find is left in the end.
 
         Args:
             glance: The answer for the whole photo.
@@ -397,14 +398,15 @@ class Predictor:
         return replace(glance, coarse=_agreed(glance.coarse, glance.guidance)) if self.card.agrees else glance
 
     def _from_afar(self, glance: Glance, context: Context) -> Glance:
-        """An answer without what neither head would give seeing the photo smaller."""
+        """An answer without what the heads do not agree on when the photo is seen smaller."""
         seen = self.seen(glance.photo, side=round(FAR * self.card.target_side))
         far = self.answer(seen, context)
-        assert far.coarse.second is not None
-        views = far.coarse, replace(far.coarse, alpha=far.coarse.second())
+        views = [far.coarse]
+        if far.coarse.second is not None:
+            views.append(replace(far.coarse, alpha=far.coarse.second()))
         (rows, columns), size = far.frame.content, glance.frame.content
         alphas = [_without_strays(view, far.guidance).alpha[:rows, :columns] for view in views]
-        support = resampling.resize(np.sqrt(alphas[0] * alphas[1]), size)
+        support = resampling.resize(np.prod(alphas, axis=0) ** np.float32(1 / len(alphas)), size)
         alpha = glance.coarse.alpha.copy()
         alpha[: size[0], : size[1]] *= _smooth_step(support / np.float32(SUPPORTED))
         return replace(glance, coarse=replace(glance.coarse, alpha=alpha))
@@ -594,13 +596,12 @@ def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
 
 
 def _doubtful(glance: Glance) -> bool:
-    """Whether an answer is for something large, is doubted, and can be checked by another head."""
+    """Whether an answer is for something large, and doubted as far as the head says so."""
     (height, width), coarse = glance.frame.content, glance.coarse
-    if coarse.uncertainty is None or coarse.second is None:
-        return False
     pixels = int(np.count_nonzero(coarse.alpha[:height, :width] > pieces.SOLID))
-    doubt = float(coarse.uncertainty[:height, :width].sum())
-    return pixels > LARGE * height * width and doubt > DOUBTED * pixels
+    if pixels <= LARGE * height * width:
+        return False
+    return coarse.uncertainty is None or float(coarse.uncertainty[:height, :width].sum()) > DOUBTED * pixels
 
 
 def _smooth_step(x: Float32) -> Float32:
