@@ -59,7 +59,7 @@ FOUND, CUT_OFF = 0.2, 0.5
 LARGE, DOUBTED = 0.15, 0.15
 FAR, SUPPORTED = 9 / 16, 0.5
 
-# No look from close up where presence is below this share of the bound under which a kind is called absent: what
+# No look from close up where presence is below this share of the bound under which a kind is absent: what
 # is only doubted is there now and then, and then mostly small.
 SURELY_ABSENT = 1 / 3
 
