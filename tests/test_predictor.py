@@ -241,6 +241,8 @@ def test_what_is_large_and_doubted_is_looked_at_from_afar_too():
     assert iou(found, left) > 0.95
     assert not found[:, 140:].any()
     assert np.array_equal(found[80:176, 20:100], whole[80:176, 20:100])
+    lost = FromAfar(whole, np.zeros_like(whole), 0.2)
+    assert np.array_equal(answered(lost), whole), "who finds nothing from afar has no say"
     sure = FromAfar(whole, left, 0.02)
     assert np.array_equal(answered(sure), whole)
     assert sure.looks == 1, "who does not doubt does not pay"

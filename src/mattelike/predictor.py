@@ -58,6 +58,8 @@ FOUND, CUT_OFF = 0.2, 0.5
 # a third of those of unseen kinds) 0.1 to 0.2 are alike for both bounds, and 0.5 to 0.62 for the size.
 LARGE, DOUBTED = 0.15, 0.15
 FAR, SUPPORTED = 9 / 16, 0.5
+# An answer of which less than this share is left so was lost from there, not mended.
+LEFT = 0.25
 
 # No look from close up where presence is below this share of the bound under which a kind is absent: what
 # is only doubted is there now and then, and then mostly small.
@@ -412,8 +414,10 @@ class Predictor:
         (rows, columns), size = far.frame.content, glance.frame.content
         alphas = [_without_strays(view, far.guidance).alpha[:rows, :columns] for view in views]
         support = resampling.resize(np.prod(alphas, axis=0) ** np.float32(1 / len(alphas)), size)
-        alpha = glance.coarse.alpha.copy()
+        alpha, solid = glance.coarse.alpha.copy(), np.count_nonzero(glance.coarse.alpha > pieces.SOLID)
         alpha[: size[0], : size[1]] *= _smooth_step(support / np.float32(SUPPORTED))
+        if np.count_nonzero(alpha > pieces.SOLID) < LEFT * solid:
+            return glance
         return replace(glance, coarse=replace(glance.coarse, alpha=alpha))
 
     def _around(self, glance: Glance) -> Window | None:

@@ -13,15 +13,16 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_stages_come_in_the_order_they_are_trained_in():
-    stages = recipes.stages(RECIPES / "embedded-alike.toml")
+    stages = recipes.stages(RECIPES / "embedded-fine.toml")
     assert [stage.recipe.name for stage in stages] == [
         "embedded.toml",
         "embedded-tuned.toml",
         "embedded-parts.toml",
         "embedded-taps.toml",
         "embedded-alike.toml",
+        "embedded-fine.toml",
     ]
-    assert [stage.blend for stage in stages] == [1, 0.3, 0.5, 0.7, 0.5]
+    assert [stage.blend for stage in stages] == [1, 0.3, 0.5, 0.7, 0.5, 0.5]
 
 
 def test_every_recipe_of_the_network_is_whole_and_so_are_those_it_follows():
