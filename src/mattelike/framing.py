@@ -22,6 +22,9 @@ from mattelike.errors import SettingsError, UsageError
 from mattelike.resampling import Extent, Size
 from mattelike.values import Bool, Float32, RoI
 
+# Shortest side a photo is shown at, in pixels, where it has that many.
+SMALLEST = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -89,7 +92,7 @@ class Tile:
 
 
 def fit(
-    height: int, width: int, *, side: int, multiple: int, minimum: int = 64, enlarge: int | float = 2
+    height: int, width: int, *, side: int, multiple: int, minimum: int = SMALLEST, enlarge: int | float = 2
 ) -> Frame:
     """Decide how a photo of this size is shown.
 

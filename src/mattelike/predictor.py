@@ -398,7 +398,8 @@ class Predictor:
             if not _cut_off(near, glance, window):
                 return replace(glance, closer=(window, self._settled(near)))
         there = status_of(_presence(glance), self.card.absent_below, self.card.present_from) != "absent"
-        return self._settled(self._from_afar(glance, context) if there and _doubtful(glance) else glance)
+        doubtful = there and _doubtful(glance, self.card.head == "free")
+        return self._settled(self._from_afar(glance, context) if doubtful else glance)
 
     def _settled(self, glance: Glance) -> Glance:
         """An answer on which both heads agree, of a model that wants that."""
@@ -406,7 +407,7 @@ class Predictor:
 
     def _from_afar(self, glance: Glance, context: Context) -> Glance:
         """An answer without what the heads do not agree on when the photo is seen smaller."""
-        seen = self.seen(glance.photo, side=round(FAR * self.card.target_side))
+        seen = self.seen(glance.photo, side=max(framing.SMALLEST, round(FAR * self.card.target_side)))
         far = self.answer(seen, context)
         views = [far.coarse]
         if far.coarse.second is not None:
@@ -604,13 +605,15 @@ def _without_strays(coarse: Coarse, guidance: Guidance) -> Coarse:
     return replace(coarse, alpha=alpha, uncertainty=doubt)
 
 
-def _doubtful(glance: Glance) -> bool:
-    """Whether an answer is for something large, and doubted as far as the head says so."""
+def _doubtful(glance: Glance, unknown: bool) -> bool:
+    """Whether an answer is for something large and is doubted; `unknown` where the head does not say that."""
     (height, width), coarse = glance.frame.content, glance.coarse
     pixels = int(np.count_nonzero(coarse.alpha[:height, :width] > pieces.SOLID))
     if pixels <= LARGE * height * width:
         return False
-    return coarse.uncertainty is None or float(coarse.uncertainty[:height, :width].sum()) > DOUBTED * pixels
+    if coarse.uncertainty is None:
+        return unknown
+    return float(coarse.uncertainty[:height, :width].sum()) > DOUBTED * pixels
 
 
 def _smooth_step(x: Float32) -> Float32:
