@@ -18,7 +18,7 @@ from mattelike.contexts import Context, Thumbnail, joined
 from mattelike.errors import PromptError, UsageError
 from mattelike.figures import levels
 from mattelike.framing import Frame, Window
-from mattelike.mattes import Matte, cut, status_of
+from mattelike.mattes import Matte, Status, cut, status_of
 from mattelike.models import Coarse, Model, Role
 from mattelike.models.refiner import edge_network
 from mattelike.prompts import Prompt
@@ -367,7 +367,7 @@ class Predictor:
         guidance = self.model.guide(seen.features, context)
         coarse = self.model.alpha(seen.images, seen.features, guidance)
         if self.card.head == "icon-flex" and coarse.presence is not None:
-            there = status_of(coarse.presence, self.card.absent_below, self.card.present_from) != "absent"
+            there = self._status(coarse.presence) != "absent"
             coarse = replace(coarse, alpha=_if_there(coarse.alpha)) if there else coarse
         return Glance(seen.photo, seen.frame, guidance, coarse)
 
@@ -397,7 +397,7 @@ class Predictor:
             near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
             if not _cut_off(near, glance, window):
                 return replace(glance, closer=(window, self._settled(near)))
-        there = status_of(_presence(glance), self.card.absent_below, self.card.present_from) != "absent"
+        there = self._status(_presence(glance)) != "absent"
         doubtful = there and _doubtful(glance, self.card.head == "free")
         return self._settled(self._from_afar(glance, context) if doubtful else glance)
 
@@ -461,7 +461,7 @@ class Predictor:
         """
         check_refine(refine)
         photo, presence = glance.photo, _presence(glance)
-        status = status_of(presence, self.card.absent_below, self.card.present_from)
+        status = self._status(presence)
         alpha, reason = _enlarged(glance, refine)
         # That nothing is surely the thing goes without saying where it is absent.
         notes = photo.notes + ((reason,) if reason and status != "absent" else ())
@@ -528,6 +528,10 @@ class Predictor:
                     future.cancel()
 
     # --- shared --------------------------------------------------------------------------------------
+
+    def _status(self, presence: float) -> Status:
+        """What the model's bounds make of a presence."""
+        return status_of(presence, self.card.absent_below, self.card.present_from)
 
     @staticmethod
     def _inside(frame: Frame, grid: tuple[int, ...]) -> Bool:
