@@ -259,6 +259,21 @@ def test_a_veil_whose_doubt_is_all_or_nothing_takes_a_side_and_glass_stays() -> 
     assert np.allclose(flipped, 1 - found, atol=1e-6), "for and against are treated alike"
 
 
+def test_what_is_doubted_and_left_half_open_by_its_colours_takes_a_side_and_glass_stays() -> None:
+    """The rim of a tray under a vase of its colour: the network was let go and the colours do not know."""
+    share = np.full((128, 128), 0.3, np.float32)
+    share[:, :40], share[:, 50:] = 1, 0
+    thing, ground = np.array([200, 60, 40]), np.array([40, 90, 200])
+    noise = np.random.default_rng(0).normal(0, 2, (128, 128, 3))
+    pixels = (share[..., None] * thing + (1 - share[..., None]) * ground + noise).round().astype(np.uint8)
+    middle, doubt = (slice(16, 112), slice(43, 47)), np.zeros_like(share)
+    glass = refine(pixels, share, uncertainty=doubt).alpha
+    assert np.abs(glass[middle] - share[middle]).max() < 0.08, "it is sure of 0.3"
+    doubt[:, 38:52] = 0.3
+    assert refine(pixels, share, uncertainty=doubt).alpha[middle].mean() < 0.05
+    assert np.abs(refine(pixels, share).alpha[middle] - share[middle]).max() < 0.08, "nobody doubts it"
+
+
 def test_the_edge_of_a_thing_does_not_take_a_side_before_its_colours_were_asked() -> None:
     ramp = np.clip((np.arange(64, dtype=np.float32) - 30) / 8, 0, 1)[None].repeat(64, 0)
     doubt = 2 * ramp * (1 - ramp)

@@ -6,7 +6,7 @@ With the edge network this is done by `mattelike.refinement.learned`; without it
    small. There the unknown band is what the coarse alpha (and its uncertainty) leaves open, widened by `band`
    pixels of the coarse alpha.
 2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha and held to it a
-   little.
+   little. Where the coarse alpha is doubted and the colours leave more than an edge half open, it takes a side.
 3. The solution is carried to the next finer level as a linear function of colour (Levin et al. 2008, section
    5; the fast guided filter, He and Sun 2015): edges already follow the finer picture. What is still partial
    there is solved again, by fewer steps, and so on up to the photo's own size.
@@ -87,6 +87,10 @@ EDGE_NEAR = 8
 EDGE_FROM = 0.8
 """Alphas above this are the thing, below one minus this the rest, for that purpose."""
 
+VEIL, PARTIAL = 3, 0.05
+"""What is partial, further than `PARTIAL` from 0 and 1, in a square of ``2 VEIL + 1`` pixels of the coarsest
+level and more is no edge."""
+
 Refine = bool | Literal["learned", "closed-form", "none"]
 """Ways to refine, by name; True is ``"closed-form"``, False is ``"none"``."""
 
@@ -163,7 +167,7 @@ def refine(
     share = 2 if min(coarse.shape) >= HALVED_FROM else 1
     pictures = pyramid(pixels, coarse.shape[0] // share, coarse.shape[1] // share)
     first = _First(coarse, known, _held(coarse, uncertainty), 2 ** (len(pictures) - 1), (height, width))
-    alpha = _solved_whole(pictures[-1], first, tile)
+    alpha = _unveiled(_solved_whole(pictures[-1], first, tile), first)
     for level in range(len(pictures) - 2, -1, -1):
         first = replace(first, step=2**level)
         alpha = _solved(pictures[level], _Finer(pictures[level], pictures[level + 1], alpha, first), tile)
@@ -189,10 +193,31 @@ def decided(coarse: Float32, uncertainty: Float32) -> Float32:
     share = np.clip(uncertainty / np.maximum(2 * coarse * rest, np.float32(1e-3)), 0, 1)
     near_both = widened(coarse > EDGE_FROM, EDGE_NEAR) & widened(coarse < 1 - EDGE_FROM, EDGE_NEAR)
     share[near_both] = 0
-    # The third power of the odds: 0.3 becomes 0.07.
-    odds, against = coarse * coarse * coarse, rest * rest * rest
-    result: Float32 = coarse + share * (odds / (odds + against) - coarse)
+    result: Float32 = coarse + share * (_sided(coarse) - coarse)
     return result
+
+
+def _sided(alpha: Float32) -> Float32:
+    """Alpha nearer to 0 or 1, whichever it is nearer to: the third power of its odds, 0.3 becomes 0.07."""
+    rest = 1 - alpha
+    odds, against = alpha * alpha * alpha, rest * rest * rest
+    result: Float32 = odds / (odds + against)
+    return result
+
+
+def _unveiled(alpha: Float32, start: _First) -> Float32:
+    """The coarsest level's alpha without veils: what is doubted and is left half open, wider than an edge.
+
+    There the network was let go and the colours did not decide either. What is sure of being half
+    transparent, such as glass, is not doubted, and masks and trimaps from elsewhere are not.
+    """
+    partial = (alpha > PARTIAL) & (alpha < 1 - PARTIAL)
+    wide = ~widened(~partial, VEIL)
+    if not wide.any():
+        return alpha
+    whole = 0, alpha.shape[0], 0, alpha.shape[1]
+    veiled = widened(wide, VEIL) & partial & (start.enlarged(start.held, whole) < HOLD / 2)
+    return np.where(veiled, _sided(alpha), alpha)
 
 
 def _check(pixels: Pixels, coarse: Float32, uncertainty: Float32 | None) -> None:
