@@ -1,4 +1,4 @@
-"""Builds a training pack from a data folder.
+"""Builds a training pack from a data folder, and pseudo-labels of those of its photos that nobody has marked.
 
 python recipes/pack.py DATA OUT
 """
@@ -17,8 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with one folder a data set")
     parser.add_argument("out", type=Path, help="folder for pack.bin and pack.json")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        default=Path(__file__).parent / "labels",
+        help="folder with pseudo-labels (recipes/pseudo_labels.py)",
+    )
     arguments = parser.parse_args()
-    built = inventory.build(arguments.data, arguments.out)
+    built = inventory.build(arguments.data, arguments.out, arguments.labels)
     counts = Counter((place.item.source, place.item.split) for place in built.places)
     for (source, split), count in sorted(counts.items()):
         print(f"{source:20} {split:10} {count:5}")

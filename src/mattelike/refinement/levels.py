@@ -6,7 +6,8 @@ With the edge network this is done by `mattelike.refinement.learned`; without it
    small. There the unknown band is what the coarse alpha (and its uncertainty) leaves open, widened by `band`
    pixels of the coarse alpha.
 2. In the band alpha is solved by the closed-form Laplacian, started from the coarse alpha and held to it a
-   little. Where the coarse alpha is doubted and the colours leave more than an edge half open, it takes a side.
+   little. Where the coarse alpha is doubted and the colours leave more than an edge half open, it takes a
+   side.
 3. The solution is carried to the next finer level as a linear function of colour (Levin et al. 2008, section
    5; the fast guided filter, He and Sun 2015): edges already follow the finer picture. What is still partial
    there is solved again, by fewer steps, and so on up to the photo's own size.
@@ -199,7 +200,7 @@ def decided(coarse: Float32, uncertainty: Float32) -> Float32:
 
 def _sided(alpha: Float32) -> Float32:
     """Alpha nearer to 0 or 1, whichever it is nearer to: the third power of its odds, 0.3 becomes 0.07."""
-    rest = 1 - alpha
+    rest: Float32 = 1 - alpha
     odds, against = alpha * alpha * alpha, rest * rest * rest
     result: Float32 = odds / (odds + against)
     return result

@@ -27,6 +27,8 @@ from mattelike.training.synthesis import Library, Picture, Thing
 
 # The set whose kinds are parts of something larger in the same photo.
 PARTS = "ccp_clothing"
+# The set whose photos nobody has marked: all of its truth is pseudo-labels.
+PSEUDO = "grocery_groups"
 # Share of the pairs of scenes with lines that belong to nothing, where things carry thin parts.
 LINES = 0.4
 
@@ -59,6 +61,7 @@ class EpisodeSettings:
             (`mattelike.training.attachments`).
         fine: Share of the pairs of scenes that show a drawn thing of fine structure
             (`mattelike.training.refining_drawing`): fur, foliage, nets, glass.
+        pseudo: Share of the pairs of photos of kinds that have pseudo-labels (`mattelike.training.pseudo`).
     """
 
     sides: tuple[int, ...] = (256, 256, 320)
@@ -79,6 +82,7 @@ class EpisodeSettings:
     lookalikes: float = 0.0
     attached: float = 0.0
     fine: float = 0.0
+    pseudo: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +126,7 @@ def library(pack: Pack, clean: bool, split: str = "train") -> Library:
     """Groups and backgrounds of one split."""
     places = chosen(pack, split=split, clean=clean)
     groups = grouped_places([p for p in places if p.item.truth != "none"])
-    backgrounds = [p for p in places if p.item.truth == "none" and p.item.source != "grocery_groups"]
+    backgrounds = [p for p in places if p.item.truth == "none" and p.item.source != PSEUDO]
     return Library(pack, groups, backgrounds)
 
 
@@ -161,6 +165,7 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         # Kinds with several photos teach what one photo cannot: they come up more often.
         self.rich = [k for k in self.photographed if len(library.groups[k]) > 1]
         self.parts = [k for k in self.rich if any(p.item.source == PARTS for p in library.groups[k])]
+        self.pseudo = [k for k in self.rich if any(p.item.source == PSEUDO for p in library.groups[k])]
 
     def __len__(self) -> int:
         return self.steps
@@ -313,6 +318,8 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         """Two pictures of one kind: different photos where there are any, else two views of one."""
         if self.parts and self.settings.parts and chance(generator, self.settings.parts):
             kind = self.parts[integer(generator, len(self.parts))]
+        elif self.pseudo and self.settings.pseudo and chance(generator, self.settings.pseudo):
+            kind = self.pseudo[integer(generator, len(self.pseudo))]
         else:
             kind = self.kind(generator, 0.1)
         places = self.library.groups[kind]

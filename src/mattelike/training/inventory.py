@@ -68,11 +68,13 @@ class Entry:
     truth: Stored | None
 
 
-def listed(root: Path) -> list[Entry]:
+def listed(root: Path, labels: Path | None = None) -> list[Entry]:
     """Everything in a data folder that may be learnt from or validated on, split, in order of name.
 
     Args:
         root: The data folder.
+        labels: Folder with pseudo-labels, ``<set>/<group>/<id>.png``, of photos that have no truth of their
+            own (`mattelike.training.pseudo`).
 
     Raises:
         FileNotFoundError: No such folder.
@@ -81,6 +83,7 @@ def listed(root: Path) -> list[Entry]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in TESTS):
         licences = _licences(folder)
         for group, name, image, truth in _stored(folder):
+            truth = truth or _labelled(labels, folder.name, group, name)
             if not name.startswith(TEST_PREFIX):
                 item = _item(folder.name, group, name, truth is not None or _cut_out(image), licences)
                 found.append(Entry(item, image, truth))
@@ -118,9 +121,9 @@ def pixels(entry: Entry) -> NDArray[np.uint8]:
     return _levels(rgb, resampling.area(alpha, size))
 
 
-def build(root: Path, folder: Path) -> pack.Pack:
-    """Writes the pack of a data folder and opens it."""
-    pack.write(folder, ((entry.item, pixels(entry)) for entry in listed(root)))
+def build(root: Path, folder: Path, labels: Path | None = None) -> pack.Pack:
+    """Writes the pack of a data folder, perhaps with pseudo-labels, and opens it."""
+    pack.write(folder, ((entry.item, pixels(entry)) for entry in listed(root, labels)))
     return pack.load(folder)
 
 
@@ -213,6 +216,12 @@ def _licences(folder: Path) -> dict[str, int]:
         return {}
     items = json.loads(path.read_text(encoding="utf-8"))["items"]
     return {name: int(about["licence_id"]) for name, about in items.items()}
+
+
+def _labelled(labels: Path | None, source: str, group: str, name: str) -> Stored | None:
+    """The pseudo-label of a photo, where there is one."""
+    path = None if labels is None else labels / source / group / f"{name}.png"
+    return Stored(path) if path is not None and path.is_file() else None
 
 
 def _cut_out(image: Stored) -> bool:

@@ -113,13 +113,16 @@ def cut_to_thing(rgba: Tensor, margin: float = 0.04) -> Tensor:
 
 
 def trust(alpha: Tensor, truth: str, radius: int) -> Tensor:
-    """Where alpha may be learnt from: everywhere in mattes, away from the edges of hard masks (spec 5.9)."""
+    """Where alpha may be learnt from: everywhere in mattes, away from the edges of hard masks (spec 5.9).
+
+    What is half of a mask is an edge, or is unsure (`mattelike.training.pseudo`).
+    """
     if truth == "alpha":
         return torch.ones_like(alpha)
     kernel = 2 * radius + 1
     wide = F.max_pool2d(alpha[None, None], kernel, 1, radius)[0, 0]
     narrow = -F.max_pool2d(-alpha[None, None], kernel, 1, radius)[0, 0]
-    return ((wide < 0.5) | (narrow > 0.5)).to(alpha.dtype)
+    return ((wide < 0.25) | (narrow > 0.75)).to(alpha.dtype)
 
 
 # --- real photos -------------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ def view(library: Library, place: Place, side: int, generator: torch.Generator) 
 
 
 # Sets whose photos hold things of other annotated kinds that this item does not name.
-OPEN_SETS = frozenset({"coco_crops", "ccp_clothing", "humans", "hands"})
+OPEN_SETS = frozenset({"coco_crops", "ccp_clothing", "grocery_groups", "humans", "hands"})
 
 
 # --- scenes ------------------------------------------------------------------------------------------
