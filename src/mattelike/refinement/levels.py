@@ -200,9 +200,9 @@ def decided(coarse: Float32, uncertainty: Float32) -> Float32:
 
 def _sided(alpha: Float32) -> Float32:
     """Alpha nearer to 0 or 1, whichever it is nearer to: the third power of its odds, 0.3 becomes 0.07."""
-    rest: Float32 = 1 - alpha
+    rest = np.float32(1) - alpha
     odds, against = alpha * alpha * alpha, rest * rest * rest
-    result: Float32 = odds / (odds + against)
+    result: Float32 = np.divide(odds, odds + against, dtype=np.float32)
     return result
 
 
