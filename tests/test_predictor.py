@@ -629,6 +629,30 @@ def test_a_piece_that_is_less_like_the_reference_is_left_out(shipped, examples):
     assert matte.alpha[int(0.54 * photo.height), int(0.38 * photo.width)] > 0.95
 
 
+def test_what_is_wrongly_called_absent_is_found_all_the_same(examples, monkeypatch):
+    """One scene in forty was all but empty though its thing was found: doubt about presence had paled it."""
+    predictor = ml.load(device="cpu")
+    photo = examples / "photos" / "sloth" / "01.jpg"
+    context = predictor.encode(
+        examples / "photos" / "sloth" / "00.jpg", ml.Mask(examples / "marks" / "sloth.png")
+    )
+    sure, head = predictor.matte(photo, context, refine=False), predictor.model.alpha
+    bound = predictor.card.absent_below
+
+    def doubting(*shown: object) -> object:
+        coarse = head(*shown)
+        return replace(coarse, alpha=coarse.alpha * np.float32(0.3), presence=0.6 * bound)
+
+    monkeypatch.setattr(predictor.model, "alpha", doubting)
+    found = predictor.matte(photo, context, refine=False)
+    assert found.status == "absent"
+    assert iou(found.alpha, sure.alpha) > 0.95
+    assert not found.or_empty().alpha.any()
+    # A clip's frames stay pale: what left the picture must not flash up.
+    pale = predictor.finish(predictor.glance(photo, context, considered=False), refine=False)
+    assert pale.alpha.max() < 0.35
+
+
 @pytest.mark.parametrize("mark", ["mask", "click", "box"])
 def test_trap_36_a_small_reference_gives_as_many_tokens_as_a_large_one(shipped, small, mark):
     rows, columns = np.nonzero(small.alpha > 0.9)
@@ -710,10 +734,15 @@ def test_a_context_for_a_trained_head_leaves_out_what_is_half_the_thing() -> Non
 
 @pytest.mark.parametrize(
     ("presence", "head", "lifted"),
-    [(0.5, "icon-flex", True), (0.01, "icon-flex", False), (0.5, "free", False)],
+    [
+        (0.5, "icon-flex", True),
+        (0.05, "icon-flex", True),
+        (0.01, "icon-flex", False),
+        (0.5, "free", False),
+    ],
 )
 def test_doubt_about_presence_does_not_pale_alpha(monkeypatch, presence, head, lifted):
-    """Presence is reported beside alpha, never multiplied into it; where the kind is absent alpha stays."""
+    """Presence is reported beside alpha, never multiplied in; where it is surely absent alpha stays."""
     predictor = toy(replace(CARD, head=head, absent_below=0.1))
     context = predictor.encode(REFERENCE.pixels, ml.Mask(THING))
     answer = ToyModel.alpha

@@ -61,7 +61,7 @@ FAR, SUPPORTED = 9 / 16, 0.5
 # An answer of which less than this share is left so was lost from there, not mended.
 LEFT = 0.25
 
-# No look from close up where presence is below this share of the bound under which a kind is absent: what
+# Nothing is thought over where presence is below this share of the bound under which a kind is absent: what
 # is only doubted is there now and then, and then mostly small.
 SURELY_ABSENT = 1 / 3
 
@@ -366,14 +366,21 @@ class Predictor:
         context.check(self.card)
         guidance = self.model.guide(seen.features, context)
         coarse = self.model.alpha(seen.images, seen.features, guidance)
-        if self.card.head == "icon-flex" and coarse.presence is not None:
-            there = self._status(coarse.presence) != "absent"
-            coarse = replace(coarse, alpha=_if_there(coarse.alpha)) if there else coarse
-        return Glance(seen.photo, seen.frame, guidance, coarse)
+        glance = Glance(seen.photo, seen.frame, guidance, coarse)
+        return glance if self._status(_presence(glance)) == "absent" else self._lifted(glance)
+
+    def _lifted(self, glance: Glance) -> Glance:
+        """The answer if the kind is there, of a head that pales it for its doubt about that."""
+        coarse = glance.coarse
+        if self.card.head != "icon-flex" or coarse.presence is None:
+            return glance
+        return replace(glance, coarse=replace(coarse, alpha=_if_there(coarse.alpha)))
 
     def considered(self, glance: Glance, context: Context) -> Glance:
         """The same, thought over: without stray pieces, and what is small or doubted looked at once more.
 
+        Unless the kind is surely absent, what was found is as solid as if it were surely there: whether it is
+        is for presence to say.
         A piece that is clearly less like the reference than the rest is left out (`mattelike.pieces`). A
         thing that fills little of the photo is then looked at from close up: seen with the whole photo it is
         a few cells; seen alone it is many, and its edges are those of a larger picture. An answer that
@@ -387,13 +394,15 @@ class Predictor:
         """
         if self.card.head not in CONSIDERED:
             return glance
+        surely_absent = _presence(glance) < SURELY_ABSENT * self.card.absent_below
+        glance = glance if surely_absent else self._lifted(glance)
         glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
-        if _presence(glance) < SURELY_ABSENT * self.card.absent_below:
+        if surely_absent:
             return self._settled(glance)
         window = self._around(glance)
         if window is not None:
             part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
-            near = self.answer(self.seen(part), context)
+            near = self._lifted(self.answer(self.seen(part), context))
             near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
             if not _cut_off(near, glance, window):
                 return replace(glance, closer=(window, self._settled(near)))
