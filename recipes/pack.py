@@ -1,6 +1,6 @@
-"""Builds a training pack from a data folder, and pseudo-labels of those of its photos that nobody has marked.
+"""Builds a training pack from a data folder; where asked for, with pseudo-labels of photos nobody has marked.
 
-python recipes/pack.py DATA OUT
+python recipes/pack.py DATA OUT [--labels recipes/labels]
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with one folder a data set")
     parser.add_argument("out", type=Path, help="folder for pack.bin and pack.json")
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        default=Path(__file__).parent / "labels",
-        help="folder with pseudo-labels (recipes/pseudo_labels.py)",
-    )
+    parser.add_argument("--labels", type=Path, help="folder with pseudo-labels, such as recipes/labels")
     arguments = parser.parse_args()
     built = inventory.build(arguments.data, arguments.out, arguments.labels)
     counts = Counter((place.item.source, place.item.split) for place in built.places)

@@ -3,7 +3,7 @@
     python recipes/pseudo_labels.py DATA [--model MODEL] [--sheet SHEET.png]
 
 `recipes/labels/marks.json` holds one mark a group. The labels go beside it, as `SET/GROUP/ID.png`, where
-`recipes/pack.py` finds them. They are looked at (`--sheet`): those that are wrong all the same
+`recipes/pack.py --labels` finds them. They are looked at (`--sheet`): those that are wrong all the same
 are named under "refused" in `marks.json`. Needs Pillow (group ``check``).
 """
 

@@ -367,7 +367,11 @@ class Predictor:
         guidance = self.model.guide(seen.features, context)
         coarse = self.model.alpha(seen.images, seen.features, guidance)
         glance = Glance(seen.photo, seen.frame, guidance, coarse)
-        return glance if self._status(_presence(glance)) == "absent" else self._lifted(glance)
+        return glance if self._absent(glance) else self._lifted(glance)
+
+    def _absent(self, glance: Glance) -> bool:
+        """Whether an answer calls the kind absent: then `answer` leaves it as pale as it is."""
+        return self._status(_presence(glance)) == "absent"
 
     def _lifted(self, glance: Glance) -> Glance:
         """The answer if the kind is there, of a head that pales it for its doubt about that."""
@@ -395,19 +399,19 @@ class Predictor:
         if self.card.head not in CONSIDERED:
             return glance
         surely_absent = _presence(glance) < SURELY_ABSENT * self.card.absent_below
-        glance = glance if surely_absent else self._lifted(glance)
+        glance = self._lifted(glance) if self._absent(glance) and not surely_absent else glance
         glance = replace(glance, coarse=_without_strays(glance.coarse, glance.guidance))
         if surely_absent:
             return self._settled(glance)
         window = self._around(glance)
         if window is not None:
             part = replace(glance.photo, pixels=cut(glance.photo.pixels, window), alpha=None)
-            near = self._lifted(self.answer(self.seen(part), context))
+            near = self.answer(self.seen(part), context)
+            near = self._lifted(near) if self._absent(near) else near
             near = replace(near, coarse=_without_strays(near.coarse, near.guidance))
             if not _cut_off(near, glance, window):
                 return replace(glance, closer=(window, self._settled(near)))
-        there = self._status(_presence(glance)) != "absent"
-        doubtful = there and _doubtful(glance, self.card.head == "free")
+        doubtful = not self._absent(glance) and _doubtful(glance, self.card.head == "free")
         return self._settled(self._from_afar(glance, context) if doubtful else glance)
 
     def _settled(self, glance: Glance) -> Glance:

@@ -63,6 +63,8 @@ def test_a_pack_takes_labels_of_photos_without_a_truth_of_their_own(tmp_path: Pa
     assert [entry.item.truth for entry in plain] == ["none", "none"]
     assert [entry.item.truth for entry in labelled] == ["none", "mask"]
     assert labelled[1].item.kind == "plum"
+    # What is free of doubt does not learn from the answers of a model that is not.
+    assert [entry.item.clean for entry in labelled] == [True, False]
     assert inventory.pixels(labelled[1])[..., 3].max() == 255
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -83,9 +83,12 @@ def listed(root: Path, labels: Path | None = None) -> list[Entry]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in TESTS):
         licences = _licences(folder)
         for group, name, image, truth in _stored(folder):
-            truth = truth or _labelled(labels, folder.name, group, name)
+            guess = None if truth else _labelled(labels, folder.name, group, name)
+            truth = truth or guess
             if not name.startswith(TEST_PREFIX):
                 item = _item(folder.name, group, name, truth is not None or _cut_out(image), licences)
+                # A pseudo-label has learnt from all that its model did.
+                item = replace(item, clean=item.clean and guess is None)
                 found.append(Entry(item, image, truth))
     split = {item.name: item for item in split_by_photo([entry.item for entry in found])}
     return [Entry(split[e.item.name], e.image, e.truth) for e in found if e.item.name in split]
