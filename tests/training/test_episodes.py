@@ -80,6 +80,46 @@ def test_the_second_of_two_fixed_things_lies_where_it_was_told():
     assert second[1] - first[1] < (first[2] + second[2]) / 2, "squares of their sizes overlap"
 
 
+def test_things_within_a_large_one_are_answers_of_their_own(made):
+    """What is meant is what is marked: neither the large thing with what lies within it, nor the reverse."""
+    chosen = episodes.Episodes(made.library, replace(SETTINGS, nested=1.0), 1)
+    shared = 0
+    for seed in range(12):
+        first, second = chosen.scene_pair(96, torch.Generator().manual_seed(seed))
+        for picture in (first, second):
+            total = sum(layer.alpha for layer in picture.layers)
+            assert float(total.max()) <= 1 + 1e-4, "no pixel belongs to two"
+        shared += bool({layer.kind for layer in first.layers} & {layer.kind for layer in second.layers})
+    assert shared >= 10, "each answers for the other"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_lies_within_a_large_thing_begins_in_its_square(seed):
+    (row, column, size), *others = synthesis.nested(3, 96, torch.Generator().manual_seed(seed))
+    assert len(others) == 2
+    for own_row, own_column, own in others:
+        assert own < 0.6 * size
+        assert abs(own_row - row) <= size / 4 and abs(own_column - column) <= size / 4
+
+
+def test_a_thing_toned_like_what_it_lies_on_keeps_its_texture():
+    generator = torch.Generator().manual_seed(3)
+    colour, behind = 0.3 + 0.2 * torch.rand(3, 8, 8, generator=generator), torch.full((3, 8, 8), 0.7)
+    alpha = torch.ones(1, 8, 8)
+    toned = synthesis.toned(colour, alpha, behind, 0.5)
+    assert torch.allclose(toned.mean(dim=(1, 2)), (colour.mean(dim=(1, 2)) + 0.7) / 2, atol=1e-5)
+    assert torch.allclose(toned.std(dim=(1, 2)), colour.std(dim=(1, 2)), atol=1e-5)
+
+
+def test_nothing_is_learnt_from_a_set_that_is_left_out(made):
+    pack = made.library.pack
+    sources = {place.item.source for places in made.library.groups.values() for place in places}
+    none_left = episodes.library(pack, clean=False, without=tuple(sources))
+    assert not none_left.groups and not none_left.backgrounds
+    untouched = episodes.library(pack, clean=False, without=("another",))
+    assert untouched.groups.keys() == made.library.groups.keys()
+
+
 def test_single_large_things_come_up_as_often_as_asked(made):
     chosen = episodes.Episodes(made.library, replace(SETTINGS, alone=0.5), 1)
     pairs = [chosen.scene_pair(96, torch.Generator().manual_seed(seed)) for seed in range(40)]

@@ -57,10 +57,14 @@ class EpisodeSettings:
             are the answer together: how much is meant is what is marked, not what is of one stuff.
         lookalikes: Share of the pairs of scenes whose things look alike to the network though they are of
             different kinds (`mattelike.training.likeness`); they lie close together.
+        nested: Share of the pairs of scenes whose other things lie in front of a first, large one: what is
+            meant is what is marked, not all that stands out together.
         attached: Share of the kinds in a pair of scenes that carry thin parts
             (`mattelike.training.attachments`).
         fine: Share of the pairs of scenes that show a drawn thing of fine structure
             (`mattelike.training.refining_drawing`): fur, foliage, nets, glass.
+        composited: Share of the photos in pairs of photos whose thing is put on another background.
+        without: Data sets that nothing is learnt from.
         pseudo: Share of the pairs of photos of kinds that have pseudo-labels (`mattelike.training.pseudo`).
     """
 
@@ -80,9 +84,12 @@ class EpisodeSettings:
     alone: float = 0.0
     glued: float = 0.0
     lookalikes: float = 0.0
+    nested: float = 0.0
     attached: float = 0.0
     fine: float = 0.0
     pseudo: float = 0.0
+    composited: float = 0.2
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,9 +129,9 @@ class Batch:
     stride: int
 
 
-def library(pack: Pack, clean: bool, split: str = "train") -> Library:
-    """Groups and backgrounds of one split."""
-    places = chosen(pack, split=split, clean=clean)
+def library(pack: Pack, clean: bool, split: str = "train", without: Collection[str] = ()) -> Library:
+    """Groups and backgrounds of one split, but for the data sets named in `without`."""
+    places = [p for p in chosen(pack, split=split, clean=clean) if p.item.source not in without]
     groups = grouped_places([p for p in places if p.item.truth != "none"])
     backgrounds = [p for p in places if p.item.truth == "none" and p.item.source != PSEUDO]
     return Library(pack, groups, backgrounds)
@@ -252,6 +259,8 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             return self.fine_pair(side, generator)
         if self.settings.glued and chance(generator, self.settings.glued):
             return self.glued_pair(side, generator)
+        if self.settings.nested and chance(generator, self.settings.nested):
+            return self.nested_pair(side, generator)
         hard = bool(self.alike) and chance(generator, self.settings.lookalikes)
         wanted = 4 + integer(generator, 3)
         kinds = self.lookalikes(wanted, generator) if hard else self.unlike(wanted, generator)
@@ -314,6 +323,32 @@ class Episodes(torch.utils.data.Dataset[Batch]):
             pictures.append(synthesis.scene(self.library, [*beside, *whole], side, generator, glued=turned))
         return pictures
 
+    def nested_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
+        """Two scenes that share a kind at least; in one or both, things lie within a large one.
+
+        The large one is of the same kind in both, or of another, or what lay within the first lies by itself
+        in the second: only what is marked says how much of what hangs together is meant.
+        """
+        alike = bool(self.alike) and chance(generator, 0.5)
+        kinds = self.lookalikes(4, generator) if alike else self.unlike(4, generator)
+        if len(kinds) < 2:
+            return [
+                synthesis.scene(self.library, self.things(kinds, generator), side, generator, alone=True)
+                for _ in range(2)
+            ]
+        guests = kinds[1 : 2 + integer(generator, 2)]
+        turn = uniform(generator, 0.0, 1.0)
+        if turn < 0.4 or len(kinds) < 4:
+            second, within = [kinds[0], *guests], True
+        elif turn < 0.7:
+            second, within = [kinds[-1], *(k for k in guests if k != kinds[-1])], True
+        else:
+            second, within = guests, False
+        return [
+            synthesis.scene(self.library, self.things(shown, generator), side, generator, within=nest)
+            for shown, nest in (([kinds[0], *guests], True), (second, within))
+        ]
+
     def real_pair(self, side: int, generator: torch.Generator) -> list[Picture]:
         """Two pictures of one kind: different photos where there are any, else two views of one."""
         if self.parts and self.settings.parts and chance(generator, self.settings.parts):
@@ -327,7 +362,7 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         pair = [places[order[0]], places[order[-1]]]
         pictures = []
         for place in pair:
-            if chance(generator, 0.2):
+            if chance(generator, self.settings.composited):
                 others = [self.member(self.kind(generator, 0.2), generator)] if chance(generator, 0.5) else []
                 others = [o for o in others if o.item.kind != kind and not related(o.item.kind, kind)]
                 shown = [self.library.thing(each) for each in (place, *others)]

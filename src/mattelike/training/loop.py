@@ -313,7 +313,7 @@ def embedded(
         found = judged(model, to(batch, place), precision, untouched)
         return weighted(found, recipe.losses), found
 
-    known = library(pack, recipe.episodes.clean)
+    known = library(pack, recipe.episodes.clean, without=recipe.episodes.without)
     # By the eyes the run starts with: what looks alike to them is what has to be told apart.
     alike = neighbours(known, model.encoder.backbone) if recipe.episodes.lookalikes else None
     return Task(

@@ -240,6 +240,17 @@ def positions(count: int, side: int, generator: torch.Generator) -> list[tuple[f
     ]
 
 
+def nested(count: int, side: int, generator: torch.Generator) -> list[tuple[float, float, float]]:
+    """Centre (row, column) and size for each of `count` things: the others lie within the first."""
+    host = side * uniform(generator, 0.55, 0.95)
+    centre = [side / 2 + uniform(generator, -0.5, 0.5) * (1.1 * side - host) for _ in range(2)]
+    spots = [(centre[0], centre[1], host)]
+    for _ in range(count - 1):
+        row, column = (at + uniform(generator, -0.25, 0.25) * host for at in centre)
+        spots.append((row, column, host * uniform(generator, 0.25, 0.55)))
+    return spots
+
+
 def fixed(
     spot: tuple[float, float, float], direction: float, generator: torch.Generator
 ) -> list[tuple[float, float, float]]:
@@ -260,6 +271,7 @@ def scene(
     alone: bool = False,
     glued: float | None = None,
     crowded: bool = False,
+    within: bool = False,
     lines: bool = False,
 ) -> Picture:
     """Things cut out of their photos and put together on another background.
@@ -274,13 +286,16 @@ def scene(
         alone: A single thing, placed large.
         glued: The last two are one thing of two stuffs, the second in this direction (radians) of the first.
         crowded: They lie in one heap.
+        within: They lie in front of the first, which is large: what stands out is more than one thing.
         lines: Thin lines that belong to nothing lie about behind them.
     """
     rgb = backdrop(library, side, generator)
     if lines:
         rgb = strewn(rgb, generator)
     kinds = [thing.kind for thing in things]
-    if crowded:
+    if within:
+        spots = nested(len(things), side, generator)
+    elif crowded:
         spots = together(len(things), side, generator)
     elif glued is None:
         spots = positions(1 if alone else len(things), side, generator)
@@ -307,6 +322,8 @@ def scene(
             colour = augment.relit(colour.clamp(0, 1), generator)
         if chance(generator, 0.06):
             colour = augment.stylised(colour, generator)
+        if within and alphas and chance(generator, 0.5):
+            colour = toned(colour, alpha, rgb, uniform(generator, 0.2, 0.8))
         if chance(generator, 0.3):
             rgb = shadowed(rgb, alpha, generator)
         rgb = colour * alpha + rgb * (1 - alpha)
@@ -323,6 +340,13 @@ def cut_out(thing: Thing) -> Tensor:
     alpha = softened(rgba[3:], thing.truth)
     weighted = torch.cat([rgba[:3] * alpha, alpha])
     return cut_to_thing(attached(weighted, thing.parts)) if thing.parts else weighted
+
+
+def toned(colour: Tensor, alpha: Tensor, behind: Tensor, strength: float) -> Tensor:
+    """A thing's colours ``(3, h, w)`` with their mean moved towards that of what it is put in front of."""
+    area = alpha.sum().clamp(min=1.0)
+    gap = ((behind - colour) * alpha).sum(dim=(1, 2)) / area
+    return (colour + strength * gap[:, None, None]).clamp(0, 1)
 
 
 def shadowed(rgb: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
