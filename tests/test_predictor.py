@@ -208,6 +208,33 @@ def test_of_two_heads_what_both_find_is_the_answer():
     assert nothing.matte(pixels, context, refine=False).alpha.all()
 
 
+class StepByStep(ToyModel):
+    """Of what it is shown it knows the next cells in every direction, and no more."""
+
+    def weigh(self, features, positive, negative, kind):
+        return positive
+
+    def guide(self, features, context):
+        grid = features.tokens.shape[-2:]
+        self.known = np.asarray(context.weights, np.float32).reshape(grid) >= 0.5
+        return super().guide(features, context)
+
+    def alpha(self, images, features, guidance):
+        wide = np.pad(self.known, 1)
+        found = wide[1:-1, 1:-1] | wide[2:, 1:-1] | wide[:-2, 1:-1] | wide[1:-1, 2:] | wide[1:-1, :-2]
+        cells = images.shape[2] // found.shape[0], images.shape[3] // found.shape[1]
+        alpha = np.kron(found, np.ones(cells)).astype(np.float32)
+        return Coarse(alpha, np.zeros_like(alpha), 1.0)
+
+
+@pytest.mark.parametrize(("head", "cells"), [("icon-flex", 13), ("free", 5)])
+def test_a_trained_head_makes_a_click_whole_twice(head, cells):
+    """What it has found of the thing tells more of it than the click did: the rim of a bowl, its berries."""
+    finder = Predictor(StepByStep(replace(CARD, head=head)))
+    clicked = finder.encode(np.full((256, 256, 3), RED, np.uint8), ml.Points([(132, 132)]))
+    assert np.count_nonzero(clicked.weights >= 0.5) == cells
+
+
 class FromAfar(ToyModel):
     """Up close it takes all and doubts it as much as it is told; from afar it takes what it is told."""
 
