@@ -43,7 +43,7 @@ NUMBERS = ("kinds", "scenes", "presence", "one")
 NAMES = {"goblet": "goblet", "butterfly": "butterfly", "racket": "umbrella", "cactus": "pineapple"}
 SIDE = 128
 # The last stage of the training of each model; the others are those it follows.
-LAST_STAGES = {"embedded": "embedded-fine.toml", "embedded-clean": "embedded-clean.toml"}
+LAST_STAGES = {"embedded": "embedded-nested.toml", "embedded-clean": "embedded-clean.toml"}
 
 
 @dataclass(frozen=True, slots=True)

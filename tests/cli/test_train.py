@@ -60,6 +60,14 @@ def test_a_run_that_was_stopped_goes_on_to_its_end(room):
     assert torch.load(room / "runs/tiny/average.pt", weights_only=True)["step"] == 4
 
 
+def test_a_recipe_may_say_at_which_step_its_weights_are_taken(room):
+    (room / "early.toml").write_text("taken = 2\n" + RECIPE)
+    assert train("early.toml", "--pack", "pack").exit_code == 0
+    assert torch.load(room / "runs/tiny/average.pt", weights_only=True)["step"] == 2
+    assert train("early.toml", "--pack", "pack", "--stop-at", "3").exit_code == 0
+    assert torch.load(room / "runs/tiny/average.pt", weights_only=True)["step"] == 3
+
+
 @pytest.mark.parametrize(
     ("recipe", "pack", "says"),
     [

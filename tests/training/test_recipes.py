@@ -13,7 +13,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_stages_come_in_the_order_they_are_trained_in():
-    stages = recipes.stages(RECIPES / "embedded-fine.toml")
+    stages = recipes.stages(RECIPES / "embedded-nested.toml")
     assert [stage.recipe.name for stage in stages] == [
         "embedded.toml",
         "embedded-tuned.toml",
@@ -21,8 +21,10 @@ def test_stages_come_in_the_order_they_are_trained_in():
         "embedded-taps.toml",
         "embedded-alike.toml",
         "embedded-fine.toml",
+        "embedded-nested.toml",
     ]
-    assert [stage.blend for stage in stages] == [1, 0.3, 0.5, 0.7, 0.5, 0.5]
+    assert [stage.blend for stage in stages] == [1, 0.3, 0.5, 0.7, 0.5, 0.5, 0.5]
+    assert [stage.taken for stage in stages] == [None] * 6 + [700]
 
 
 def test_every_recipe_of_the_network_is_whole_and_so_are_those_it_follows():
@@ -30,7 +32,7 @@ def test_every_recipe_of_the_network_is_whole_and_so_are_those_it_follows():
         for stage in recipes.stages(path):
             chosen = recipes.read(loop.Recipe, stage.recipe)
             assert chosen.name == stage.recipe.stem
-            assert chosen.steps > chosen.warmup
+            assert chosen.warmup < (stage.taken or chosen.steps) <= chosen.steps
 
 
 def test_what_a_recipe_follows_is_not_taken_along_by_one_that_extends_it(tmp_path):
@@ -47,6 +49,7 @@ def test_what_a_recipe_follows_is_not_taken_along_by_one_that_extends_it(tmp_pat
         ('follows = "a.toml"', "circle"),
         ('follows = "b.toml"\nblend = 1.5', "blend is 1.5"),
         ("blend = 0.5", "follows no recipe"),
+        ("taken = 0", "taken is 0"),
         ('follows = "gone.toml"', "cannot read the recipe"),
     ],
 )

@@ -69,7 +69,8 @@ def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) ->
     if pack is None or not (pack / "pack.json").is_file():
         where = pack or "PACK"
         raise UsageError(f"{where}: no pack there; make one with: python recipes/pack.py DATA {where}")
-    if start is None and len(stages := recipes.stages(path)) > 1:
+    stages = recipes.stages(path)
+    if start is None and len(stages) > 1:
         raise UsageError(
             f"{path}: goes on from what {stages[-2].recipe.name} gives; name that with --start "
             "(recipes/model.py trains all stages in a row)"
@@ -86,7 +87,7 @@ def _embedded(path: Path, table: Mapping[str, Any], given: Mapping[str, Any]) ->
         else starts.imagenet_backbone(chosen.encoder.variant),
         start=starts.fitted(start, chosen).state_dict() if start else None,
         device=given["device"],
-        stop_at=given["stop_at"],
+        stop_at=given["stop_at"] or stages[-1].taken,
         told=tell,
     )
     return f"{folder}: average.pt holds the averaged weights, log.jsonl the curves"

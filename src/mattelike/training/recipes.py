@@ -2,7 +2,8 @@
 
 ``extends`` names a recipe whose settings are taken where the file says nothing else. ``follows`` names the
 recipe that has to be trained before: its result is where this one starts. ``blend`` is how much of the
-weights after the training is in the result; the rest is what it started from.
+weights after the training is in the result; the rest is what it started from. ``taken`` is the step at which
+those weights are taken, before the rate has come down; at the end, where nothing is said.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ EXTENDS = "extends"
 DEEPEST = 8
 # The recipe, beside this one, whose result this one starts from; the share of the new weights in that.
 FOLLOWS, BLEND = "follows", "blend"
+# The step at which its weights are taken.
+TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,12 @@ class Stage:
     Attributes:
         recipe: Its file.
         blend: Share of the weights after the training in what comes out; the rest is what it started from.
+        taken: Step at which the training stops and its weights are taken; None at the end of its schedule.
     """
 
     recipe: Path
     blend: float = 1.0
+    taken: int | None = None
 
 
 def read(kind: type[R], path: Path) -> R:
@@ -68,7 +73,7 @@ def table(path: Path, depth: int = 0) -> dict[str, Any]:
         SettingsError: No such file, not TOML, or recipes that extend each other in a circle.
     """
     own = _written(path)
-    for name in (FOLLOWS, BLEND):
+    for name in (FOLLOWS, BLEND, TAKEN):
         own.pop(name, None)
     base = own.pop(EXTENDS, None)
     if base is None:
@@ -82,8 +87,8 @@ def stages(path: Path) -> list[Stage]:
     """What has to be trained for a recipe, from nothing: the stages it follows, first ones first, and itself.
 
     Raises:
-        SettingsError: As `table`; a blend outside (0, 1] or of a first stage; stages that follow each other
-            in a circle.
+        SettingsError: As `table`; a blend outside (0, 1] or of a first stage; a step to take weights at
+            that is none; stages that follow each other in a circle.
     """
     found: list[Stage] = []
     at: Path | None = path
@@ -96,7 +101,10 @@ def stages(path: Path) -> list[Stage]:
             raise SettingsError(f"{at}: blend is {blend!r}; it must be above 0 and at most 1")
         if before is None and blend != 1:
             raise SettingsError(f"{at}: blend says how much of a start is kept, and it follows no recipe")
-        found.append(Stage(at, float(blend)))
+        taken = own.get(TAKEN)
+        if taken is not None and (not isinstance(taken, int) or taken < 1):
+            raise SettingsError(f"{at}: taken is {taken!r}; it must be a step, 1 or later")
+        found.append(Stage(at, float(blend), taken))
         at = None if before is None else at.parent / str(before)
     return found[::-1]
 
