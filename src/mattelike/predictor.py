@@ -281,7 +281,7 @@ class Predictor:
         if grown is None:
             # An answer that lost the thing is no answer: what was marked still stands.
             return weights
-        if roi.kind == "box" or self.card.head != "icon-flex":
+        if roi.kind == "box" or self.card.head != "icon-flex" or self.card.agrees:
             return grown
         # A click knows little of a thing; what it was made whole to knows more, such as the rim of a bowl.
         again = self._grown(features, images, self.model.remember(features, grown), positive, negative, roi)
