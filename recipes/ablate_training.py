@@ -85,8 +85,7 @@ def main() -> None:
         if not path.exists():
             backbone = starts.imagenet_backbone("lite0")
             loop.train(recipe(given.steps, LINES[name]), opened, folder, backbone=backbone)
-            found = scores(folder / "average.pt", studio, chosen)
-            path.write_text(json.dumps(found))
+            path.write_text(json.dumps(scores(folder / "average.pt", studio, chosen)))
         found = json.loads(path.read_text())
         values = " | ".join(f"{found[key]:.3f}" for key in ROWS)
         print(f"| {name} | {values} | {found['sad']:.1f} |", flush=True)

@@ -193,7 +193,7 @@ def trained(at: Places, *, stopped: bool) -> None:
 def learnt_from(at: Places) -> list[str]:
     """Names of the data sets that training drew from."""
     chosen: Recipe = recipes.read(Recipe, at.recipe)
-    found = library(pack.load(at.pack), chosen.episodes.clean)
+    found = library(pack.load(at.pack), chosen.episodes.clean, without=chosen.episodes.without)
     places = [*found.backgrounds, *(place for group in found.groups.values() for place in group)]
     return sorted({place.item.source for place in places})
 

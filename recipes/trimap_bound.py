@@ -34,8 +34,7 @@ def main() -> None:
     studio = Studio(pack.load(given.pack), plan)
     errors = []
     for question in plan.questions:
-        picture = studio.picture(question.target)
-        if question.row == "one" and picture.soft:
+        if question.row == "one" and (picture := studio.picture(question.target)).soft:
             truth = picture.alpha(question.kind)
             trimap = refinement.trimap(truth, radius=BAND, floor=0.02, ceiling=0.98)
             found = pymatting.estimate_alpha_cf(picture.rgb / 255.0, trimap.astype(np.float64))

@@ -220,11 +220,16 @@ class Predictor:
         weights: Float32,
     ) -> Context:
         """What is kept of one reference."""
-        kept, weight = self._told(frame, features, weights)
+        inside = self._inside(frame, weights.shape)
+        # Training-free matching finds fewer of several things without them.
+        if self.card.head != "free" and self.card.pooling == "average":
+            inside = inside & ~tokens.fringe(weights)
+        kept, weight = self.model.remember(features, weights)
+        chosen = inside.reshape(-1) if len(kept) == inside.size else slice(None)
         return Context(
-            tokens=kept,
-            weights=weight,
-            reference=np.zeros(len(kept), np.int16),
+            tokens=kept[chosen],
+            weights=weight[chosen],
+            reference=np.zeros(len(kept[chosen]), np.int16),
             model=self.card.name,
             sha256=self.card.sha256,
             # Only its last part: a context is mailed, and where its photos lay is nobody's business.
@@ -232,16 +237,6 @@ class Predictor:
             settings=self.card.settings,
             notes=notes,
         )
-
-    def _told(self, frame: Frame, features: Features, weights: Float32) -> tuple[Any, Any]:
-        """Tokens of a reference that have a say, and how much each is the thing."""
-        inside = self._inside(frame, weights.shape)
-        # Training-free matching finds fewer of several things without them.
-        if self.card.head != "free" and self.card.pooling == "average":
-            inside = inside & ~tokens.fringe(weights)
-        kept, weight = self.model.remember(features, weights)
-        chosen = inside.reshape(-1) if len(kept) == inside.size else slice(None)
-        return kept[chosen], weight[chosen]
 
     def _close_up(self, roi: RoI) -> Window | None:
         """Through which window a reference is looked at; None for the whole photo.
@@ -276,45 +271,28 @@ class Predictor:
         weights = self.model.weigh(features, positive, negative, roi.kind)
         if roi.kind == "mask" or not self.card.grows:
             return weights
-        marked = self.model.remember(features, weights)
-        grown = self._grown(features, images, marked, positive, negative, roi)
-        if grown is None:
-            # An answer that lost the thing is no answer: what was marked still stands.
-            return weights
+        grown = self._grown(features, images, weights, positive, negative, roi)
         if roi.kind == "box" or self.card.head != "icon-flex" or self.card.agrees:
             return grown
         # A click knows little of a thing; what it was made whole to knows more, such as the rim of a bowl.
-        again = self._grown(features, images, self.model.remember(features, grown), positive, negative, roi)
-        return grown if again is None else again
+        return self._grown(features, images, grown, positive, negative, roi)
 
     def _grown(
         self,
         features: Features,
         images: Float32,
-        told: tuple[Any, Any],
+        weights: Float32,
         positive: Float32,
         negative: Float32,
         roi: RoI,
-    ) -> Float32 | None:
-        """The whole of a thing that was marked in part: the model's answer for the reference itself.
-
-        Args:
-            features: Of the reference.
-            images: As the model saw it.
-            told: Its tokens, and how much each is known to be the thing.
-            positive: What was marked, cell by cell.
-            negative: What was marked as not meant.
-            roi: The marks.
-
-        Returns:
-            How much each cell is the thing; None where nothing of it is left.
-        """
-        kept, weight = told
+    ) -> Float32:
+        """The whole of a thing that is known in part: the model's answer for the reference itself."""
+        kept, weight = self.model.remember(features, weights)
         itself = Context(kept, weight, np.zeros(len(kept), np.int16), self.card.name, self.card.sha256)
         guidance = self.model.guide(features, itself)
         coarse = _without_strays(self.model.alpha(images, features, guidance), guidance)
         coarse = _agreed(coarse, guidance) if self.card.agrees else coarse
-        cells = tokens.coverage(coarse.alpha, positive.shape)
+        cells = tokens.coverage(coarse.alpha, weights.shape)
         if roi.kind == "box":
             grown = (cells * positive).astype(np.float32)
         else:
@@ -322,7 +300,8 @@ class Predictor:
             whole, other = grown >= 0.5, negative >= 0.5
             grown[holes(whole & ~other, int(HOLE * np.count_nonzero(whole)), other)] = 1
             grown[other] = 0
-        return grown if float(grown.max()) >= 0.5 else None
+        # An answer that lost the thing is no answer: what was known still stands.
+        return grown if float(grown.max()) >= 0.5 else weights
 
     # --- matte ---------------------------------------------------------------------------------------
 

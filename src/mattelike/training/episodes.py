@@ -341,7 +341,7 @@ class Episodes(torch.utils.data.Dataset[Batch]):
         if turn < 0.4 or len(kinds) < 4:
             second, within = [kinds[0], *guests], True
         elif turn < 0.7:
-            second, within = [kinds[-1], *(k for k in guests if k != kinds[-1])], True
+            second, within = [kinds[-1], *guests], True
         else:
             second, within = guests, False
         return [
