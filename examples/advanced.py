@@ -26,11 +26,11 @@ def learnt(predictor: ml.Predictor) -> ml.Context:
 def cut_out(
     predictor: ml.Predictor, paths: Sequence[Path], context: ml.Context, background: ml.Photo
 ) -> None:
-    """A cut-out of every photo, and the vase on another background where it is there at all."""
+    """A cut-out of every photo, empty where there is no vase; where there is, another background, too."""
     for path, matte in zip(paths, predictor.mattes(paths, context, workers=2), strict=True):
         print(f"{path.name}: {matte.status} ({matte.presence:.2f})")
         name = f"{path.parent.name}-{path.stem}"
-        matte.save(OUT / f"{name}.png")
+        matte.or_empty().save(OUT / f"{name}.png")
         if matte.status != "absent":
             matte.save(OUT / f"{name}.in-the-park.jpg", emit="composite", background=background)
 

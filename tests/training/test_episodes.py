@@ -231,3 +231,11 @@ def test_kinds_come_together_across_sets_and_near_ones_are_left_alone():
     assert related(made_of_two, "teapot"), "half of it is one"
     assert related("golden_retriever", made_of_two)
     assert not related(made_of_two, "airplane")
+
+
+def test_batches_are_looked_at_from_afar_as_often_as_asked_and_are_else_the_same(made):
+    asked = episodes.Episodes(made.library, replace(SETTINGS, afar=0.5), 30)
+    batches = [asked[step] for step in range(30)]
+    assert 5 < sum(batch.afar for batch in batches) < 25
+    assert not any(made[step].afar for step in range(5))
+    assert torch.equal(batches[4].images, made[4].images)

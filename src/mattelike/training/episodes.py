@@ -65,6 +65,8 @@ class EpisodeSettings:
             (`mattelike.training.refining_drawing`): fur, foliage, nets, glass.
         composited: Share of the photos in pairs of photos whose thing is put on another background.
         without: Data sets that nothing is learnt from.
+        afar: Share of the batches whose targets are looked at from afar, as
+            `mattelike.predictor.Predictor.considered` looks at them once more.
         pseudo: Share of the pairs of photos of kinds that have pseudo-labels (`mattelike.training.pseudo`).
     """
 
@@ -88,6 +90,7 @@ class EpisodeSettings:
     attached: float = 0.0
     fine: float = 0.0
     pseudo: float = 0.0
+    afar: float = 0.0
     composited: float = 0.2
     without: tuple[str, ...] = ()
 
@@ -111,6 +114,7 @@ class Batch:
         unsure: bool ``(e, e)``, things of nearly one kind.
         window: Part of the pictures in which alpha is decoded and judged.
         stride: Pixels per cell.
+        afar: Targets are looked at from afar; references are not.
     """
 
     images: Tensor
@@ -127,6 +131,7 @@ class Batch:
     unsure: Tensor
     window: Window
     stride: int
+    afar: bool = False
 
 
 def library(pack: Pack, clean: bool, split: str = "train", without: Collection[str] = ()) -> Library:
@@ -427,6 +432,7 @@ def asked(pictures: Sequence[Picture], settings: EpisodeSettings, generator: tor
         unsure=unsure,
         window=decoded(pooled.shape[1], settings, generator),
         stride=settings.stride,
+        afar=bool(settings.afar) and chance(generator, settings.afar),
     )
 
 

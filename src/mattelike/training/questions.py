@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mattelike import similarity
+from mattelike.models.embedded import MULTIPLE
 from mattelike.network.efficientnet_lite import EfficientNetLite
-from mattelike.network.embedded import EmbeddedModel
+from mattelike.network.embedded import EmbeddedModel, Looked
 from mattelike.network.encoder import untouched_kinds
+from mattelike.network.icon_flex import Window
+from mattelike.predictor import FAR
 from mattelike.training.episodes import Batch
 from mattelike.training.losses import coverage, drifted, kinds_together, terms, things_together
 from mattelike.training.prompts import BOX, SEEDS, Marks
@@ -63,6 +67,36 @@ def clear_of_edges(weights: Tensor, grid: Sequence[int]) -> Tensor:
     return thing | (F.max_pool2d(rows, 3, 1, 1).flatten(2) < 0.5)
 
 
+class Shown(NamedTuple):
+    """The targets of a batch as they are looked at, and what is right at that size.
+
+    Attributes:
+        looked: Of all images.
+        truth: ``(p, h, w)``.
+        trusted: ``(p, h, w)`` in {0, 1}.
+        window: What is decoded; None for all.
+    """
+
+    looked: Looked
+    truth: Tensor
+    trusted: Tensor
+    window: Window | None
+
+
+def seen_from(model: EmbeddedModel, looked: Looked, batch: Batch) -> Shown:
+    """Targets as they were looked at, or, where the batch says so, from afar.
+
+    From afar a picture has a third of the cells: all of it is decoded.
+    """
+    if not batch.afar:
+        return Shown(looked, batch.truth, batch.trusted, batch.window)
+    side = max(1, round(FAR * batch.images.shape[-1] / MULTIPLE)) * MULTIPLE
+    size = (side, side)
+    smaller = F.interpolate(batch.images, size, mode="bilinear", antialias=True, align_corners=False)
+    truth, trusted = (F.adaptive_avg_pool2d(x[:, None], size)[:, 0] for x in (batch.truth, batch.trusted))
+    return Shown(model.look(smaller.clamp(0, 1)), truth, (trusted > 0.999).to(trusted.dtype), None)
+
+
 def judged(
     model: EmbeddedModel,
     batch: Batch,
@@ -73,20 +107,24 @@ def judged(
     device = batch.images.device.type
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         looked = model.look(batch.images)
+        # References are remembered as they are seen from near, from however far a target is.
+        shown = seen_from(model, looked, batch)
     references = [tokens[batch.references] for tokens in looked.tokens]
     grouping = None if looked.grouping is None else looked.grouping[batch.references]
     weights = weighed(model, references, grouping, batch.marks)
     evidence = model.compare(
-        [tokens[batch.targets] for tokens in looked.tokens],
+        [tokens[batch.targets] for tokens in shown.looked.tokens],
         [tokens.transpose(1, 2).flatten(2, 3) for tokens in references],
         weights.flatten(1),
-        [tokens[batch.targets] for tokens in looked.things],
+        [tokens[batch.targets] for tokens in shown.looked.things],
         kept=clear_of_edges(weights, looked.skips[0].shape[-2:]).flatten(1),
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
-        answer = model.answer(looked, batch.targets, evidence, batch.window)
-    covered = coverage(batch.truth, batch.stride)
-    truth, trusted = (batch.window.of(x, batch.stride) for x in (batch.truth, batch.trusted))
+        answer = model.answer(shown.looked, batch.targets, evidence, shown.window)
+    covered = coverage(shown.truth, batch.stride)
+    truth, trusted = shown.truth, shown.trusted
+    if shown.window is not None:
+        truth, trusted = (shown.window.of(x, batch.stride) for x in (truth, trusted))
     near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
     found = terms(answer, near, covered, truth, trusted, batch.present, batch.exact)
     if model.encoder.settings.heads:
