@@ -120,6 +120,13 @@ def test_nothing_is_learnt_from_a_set_that_is_left_out(made):
     assert untouched.groups.keys() == made.library.groups.keys()
 
 
+def test_nothing_is_learnt_from_a_single_item_that_is_left_out(made):
+    wrong, *right = made.library.groups["bar"]
+    assert right, "another item of its kind is there"
+    left = episodes.library(made.library.pack, clean=False, without=(wrong.item.name,))
+    assert [place.item.name for place in left.groups["bar"]] == [place.item.name for place in right]
+
+
 def test_single_large_things_come_up_as_often_as_asked(made):
     chosen = episodes.Episodes(made.library, replace(SETTINGS, alone=0.5), 1)
     pairs = [chosen.scene_pair(96, torch.Generator().manual_seed(seed)) for seed in range(40)]

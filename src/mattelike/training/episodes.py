@@ -64,7 +64,7 @@ class EpisodeSettings:
         fine: Share of the pairs of scenes that show a drawn thing of fine structure
             (`mattelike.training.refining_drawing`): fur, foliage, nets, glass.
         composited: Share of the photos in pairs of photos whose thing is put on another background.
-        without: Data sets that nothing is learnt from.
+        without: Data sets, and single items by their names, that nothing is learnt from.
         afar: Share of the batches whose targets are looked at from afar, as
             `mattelike.predictor.Predictor.considered` looks at them once more.
         pseudo: Share of the pairs of photos of kinds that have pseudo-labels (`mattelike.training.pseudo`).
@@ -135,8 +135,10 @@ class Batch:
 
 
 def library(pack: Pack, clean: bool, split: str = "train", without: Collection[str] = ()) -> Library:
-    """Groups and backgrounds of one split, but for the data sets named in `without`."""
-    places = [p for p in chosen(pack, split=split, clean=clean) if p.item.source not in without]
+    """Groups and backgrounds of one split, but for the data sets and items named in `without`."""
+    left_out = set(without)
+    found = chosen(pack, split=split, clean=clean)
+    places = [p for p in found if left_out.isdisjoint((p.item.source, p.item.name))]
     groups = grouped_places([p for p in places if p.item.truth != "none"])
     backgrounds = [p for p in places if p.item.truth == "none" and p.item.source != PSEUDO]
     return Library(pack, groups, backgrounds)
