@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,8 @@ def clear_of_edges(weights: Tensor, grid: Sequence[int]) -> Tensor:
     return thing | (F.max_pool2d(rows, 3, 1, 1).flatten(2) < 0.5)
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
     """The targets of a batch as they are looked at, and what is right at that size.
 
     Attributes:
