@@ -24,6 +24,8 @@ from mattelike.values import Bool, Float32, RoI
 
 # Shortest side a photo is shown at, in pixels, where it has that many.
 SMALLEST = 64
+# How large a photo is shown that is looked at from afar, as a share of the size models see it at.
+FAR = 9 / 16
 
 
 @dataclass(frozen=True, slots=True)

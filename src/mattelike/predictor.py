@@ -52,12 +52,12 @@ CLOSER_SHARE, CLOSER_MARGIN = 0.36, 0.15
 FOUND, CUT_OFF = 0.2, 0.5
 
 # What takes at least this share of the photo and is doubted at least so much, in pixels of error for each of
-# its own, is looked at from afar too, at this share of the size: cells are larger then, and what made a few
+# its own, is looked at from afar too (`framing.FAR`): cells are larger then, and what made a few
 # of them look like the thing carries less weight. What both heads together give less than `SUPPORTED` from
 # there is doubted as far as they do. On the public validation (a quarter of the photos that one thing fills,
 # a third of those of unseen kinds) 0.1 to 0.2 are alike for both bounds, and 0.5 to 0.62 for the size.
 LARGE, DOUBTED = 0.15, 0.15
-FAR, SUPPORTED = 9 / 16, 0.5
+SUPPORTED = 0.5
 # An answer of which less than this share is left so was lost from there, not mended.
 LEFT = 0.25
 
@@ -424,7 +424,7 @@ class Predictor:
 
     def _from_afar(self, glance: Glance, context: Context) -> Glance:
         """An answer without what the heads do not agree on when the photo is seen smaller."""
-        seen = self.seen(glance.photo, side=max(framing.SMALLEST, round(FAR * self.card.target_side)))
+        seen = self.seen(glance.photo, side=max(framing.SMALLEST, round(framing.FAR * self.card.target_side)))
         far = self.answer(seen, context)
         views = [far.coarse]
         if far.coarse.second is not None:

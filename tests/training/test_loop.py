@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,3 +161,14 @@ def test_a_backbone_that_nothing_matches_by_cannot_be_held(pack):
     recipe = replace(TINY, losses=replace(TINY.losses, untouched=1.0))
     with pytest.raises(SettingsError, match="kinds_head"):
         loop.embedded(recipe, pack)
+
+
+def test_training_needs_torch_and_numpy_alone():
+    """It runs on machines with a GPU and next to nothing else: neither readers of photos nor a runtime."""
+    script = (
+        "import sys\n"
+        "import mattelike.training.loop, mattelike.training.refining, mattelike.training.starts\n"
+        "print(sorted({'onnxruntime', 'onnx', 'pyvips', 'PIL', 'cv2', 'av'} & set(sys.modules)))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

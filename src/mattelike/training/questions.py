@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mattelike import similarity
-from mattelike.models.embedded import MULTIPLE
+from mattelike.framing import FAR
 from mattelike.network.efficientnet_lite import EfficientNetLite
 from mattelike.network.embedded import EmbeddedModel, Looked
-from mattelike.network.encoder import untouched_kinds
+from mattelike.network.encoder import STRIDE, untouched_kinds
 from mattelike.network.icon_flex import Window
-from mattelike.predictor import FAR
 from mattelike.training.episodes import Batch
 from mattelike.training.losses import coverage, drifted, kinds_together, terms, things_together
 from mattelike.training.prompts import BOX, SEEDS, Marks
@@ -91,7 +90,9 @@ def seen_from(model: EmbeddedModel, looked: Looked, batch: Batch) -> Shown:
     """
     if not batch.afar:
         return Shown(looked, batch.truth, batch.trusted, batch.window)
-    side = max(1, round(FAR * batch.images.shape[-1] / MULTIPLE)) * MULTIPLE
+    # The backbone halves once more than tokens do: sides are whole numbers of twice their stride.
+    block = 2 * STRIDE
+    side = max(1, round(FAR * batch.images.shape[-1] / block)) * block
     size = (side, side)
     smaller = F.interpolate(batch.images, size, mode="bilinear", antialias=True, align_corners=False)
     truth, trusted = (F.adaptive_avg_pool2d(x[:, None], size)[:, 0] for x in (batch.truth, batch.trusted))
