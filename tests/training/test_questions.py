@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from mattelike import tokens
+from mattelike.network.icon_flex import Window
 from mattelike.training import loop
 from mattelike.training.episodes import Episodes, library
-from mattelike.training.questions import clear_of_edges, judged, seen_from
+from mattelike.training.questions import clear_of_edges, judged, shown
 from tests.training.test_loop import TINY
 from tests.training.toys import toy_pack
 
@@ -33,13 +34,11 @@ def batch(tmp_path_factory):
 
 
 def test_from_afar_targets_are_seen_smaller_and_the_answer_is_that_of_the_whole_picture(batch):
-    model = loop.build(TINY)
-    looked = model.look(batch.images)
-    near, far = seen_from(model, looked, batch), seen_from(model, looked, replace(batch, afar=True))
-    assert near.looked is looked and near.window is batch.window
-    assert far.window is None
+    far = shown(replace(batch, afar=True))
+    assert shown(batch) is batch
+    assert far.window == Window(0, 0, 4)
     # 9 / 16 of 128 pixels, in whole blocks of 32.
-    assert far.looked.images.shape[-2:] == far.truth.shape[-2:] == far.trusted.shape[-2:] == (64, 64)
+    assert far.images.shape[-2:] == far.truth.shape[-2:] == far.trusted.shape[-2:] == (64, 64)
     assert torch.allclose(far.truth.mean(dim=(1, 2)), batch.truth.mean(dim=(1, 2)), atol=1e-5)
     unsure = batch.trusted.unfold(1, 2, 2).unfold(2, 2, 2).amin(dim=(-1, -2))
     assert torch.equal(far.trusted, unsure), "what is not trusted up close is not from afar"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor
 from mattelike import similarity
 from mattelike.framing import FAR
 from mattelike.network.efficientnet_lite import EfficientNetLite
-from mattelike.network.embedded import EmbeddedModel, Looked
+from mattelike.network.embedded import EmbeddedModel
 from mattelike.network.encoder import STRIDE, untouched_kinds
 from mattelike.network.icon_flex import Window
 from mattelike.training.episodes import Batch
@@ -66,37 +66,26 @@ def clear_of_edges(weights: Tensor, grid: Sequence[int]) -> Tensor:
     return thing | (F.max_pool2d(rows, 3, 1, 1).flatten(2) < 0.5)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """The targets of a batch as they are looked at, and what is right at that size.
-
-    Attributes:
-        looked: Of all images.
-        truth: ``(p, h, w)``.
-        trusted: ``(p, h, w)`` in {0, 1}.
-        window: What is decoded; None for all.
-    """
-
-    looked: Looked
-    truth: Tensor
-    trusted: Tensor
-    window: Window | None
-
-
-def seen_from(model: EmbeddedModel, looked: Looked, batch: Batch) -> Shown:
-    """Targets as they were looked at, or, where the batch says so, from afar.
+def shown(batch: Batch) -> Batch:
+    """A batch as its targets are looked at: as it is or, where it says so, from afar.
 
     From afar a picture has a third of the cells: all of it is decoded.
     """
     if not batch.afar:
-        return Shown(looked, batch.truth, batch.trusted, batch.window)
+        return batch
     # The backbone halves once more than tokens do: sides are whole numbers of twice their stride.
     block = 2 * STRIDE
     side = max(1, round(FAR * batch.images.shape[-1] / block)) * block
     size = (side, side)
     smaller = F.interpolate(batch.images, size, mode="bilinear", antialias=True, align_corners=False)
     truth, trusted = (F.adaptive_avg_pool2d(x[:, None], size)[:, 0] for x in (batch.truth, batch.trusted))
-    return Shown(model.look(smaller.clamp(0, 1)), truth, (trusted > 0.999).to(trusted.dtype), None)
+    return replace(
+        batch,
+        images=smaller.clamp(0, 1),
+        truth=truth,
+        trusted=(trusted > 0.999).to(trusted.dtype),
+        window=Window(0, 0, side // batch.stride),
+    )
 
 
 def judged(
@@ -110,23 +99,22 @@ def judged(
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
         looked = model.look(batch.images)
         # References are remembered as they are seen from near, from however far a target is.
-        shown = seen_from(model, looked, batch)
+        asked = shown(batch)
+        seen = model.look(asked.images) if batch.afar else looked
     references = [tokens[batch.references] for tokens in looked.tokens]
     grouping = None if looked.grouping is None else looked.grouping[batch.references]
     weights = weighed(model, references, grouping, batch.marks)
     evidence = model.compare(
-        [tokens[batch.targets] for tokens in shown.looked.tokens],
+        [tokens[batch.targets] for tokens in seen.tokens],
         [tokens.transpose(1, 2).flatten(2, 3) for tokens in references],
         weights.flatten(1),
-        [tokens[batch.targets] for tokens in shown.looked.things],
+        [tokens[batch.targets] for tokens in seen.things],
         kept=clear_of_edges(weights, looked.skips[0].shape[-2:]).flatten(1),
     )
     with torch.autocast(device, dtype=precision, enabled=precision is not None):
-        answer = model.answer(shown.looked, batch.targets, evidence, shown.window)
-    covered = coverage(shown.truth, batch.stride)
-    truth, trusted = shown.truth, shown.trusted
-    if shown.window is not None:
-        truth, trusted = (shown.window.of(x, batch.stride) for x in (truth, trusted))
+        answer = model.answer(seen, batch.targets, evidence, asked.window)
+    covered = coverage(asked.truth, batch.stride)
+    truth, trusted = (asked.window.of(x, batch.stride) for x in (asked.truth, asked.trusted))
     near = evidence.contrast.mean(dim=1).unflatten(-1, answer.coarse.shape[-2:])
     found = terms(answer, near, covered, truth, trusted, batch.present, batch.exact)
     if model.encoder.settings.heads:
